@@ -1,0 +1,1 @@
+"""SDP workbench: Kafka topics and Flink SQL in Jupyter."""

@@ -1,0 +1,1 @@
+"""Speaks to Flink: gateway, results, changelog, script, session, jobs. Knows neither Kafka nor IPython."""

@@ -1,0 +1,1 @@
+"""The embedded stack: artifacts, processes, stack."""

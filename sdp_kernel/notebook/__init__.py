@@ -1,0 +1,1 @@
+"""IPython and Jupyter only: magics, display."""

@@ -1,0 +1,1 @@
+"""A validated query becomes a job definition: slice, lint, plan, render, repository."""

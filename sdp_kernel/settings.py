@@ -1,0 +1,319 @@
+"""``sdp.toml`` → frozen settings: profiles, Kafka clusters by alias, secret references.
+
+The file is found upward from the working directory, as ``pyproject.toml`` is. Without one
+there is the profile ``local``: the embedded stack. Secrets are references (``env:NAME``,
+``file:PATH``); their values are read when a client is made and are kept nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME = "sdp.toml"
+STATE_DIR_NAME = ".sdp"
+_SECRET_NAME = re.compile(r"password|secret|token|credential|\.jaas\.config$|api[._-]?key", re.I)
+_REFERENCE = re.compile(r"^(env|file):(.+)$", re.S)
+_ALIAS = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_CONFIG_PROVIDERS = {
+    "env": "org.apache.flink.kafka.shaded.org.apache.kafka.common.config.provider.EnvVarConfigProvider",
+    "file": "org.apache.flink.kafka.shaded.org.apache.kafka.common.config.provider.FileConfigProvider",
+}
+
+
+def resolve_secret(value: str, *, where: str) -> str:
+    """Read the value behind a reference; any other text is returned as it is.
+
+    Raises
+    ------
+    SettingsError
+        The variable is not set, or the file cannot be read. The value is never in the message.
+    """
+    match = _REFERENCE.match(value)
+    if match is None:
+        return value
+    kind, name = match.groups()
+    if kind == "env":
+        if name not in os.environ:
+            raise SettingsError(
+                f"{where} refers to the environment variable {name}, which is not set",
+                hint=f"export {name} before starting Jupyter",
+            )
+        return os.environ[name]
+    try:
+        return Path(name).expanduser().read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise SettingsError(
+            f"{where} refers to the file {name}, which cannot be read: {error.strerror}",
+            hint="check the path and its permissions",
+        ) from None
+
+
+@dataclass(frozen=True)
+class KafkaCluster:
+    """One Kafka cluster: an alias and client properties by Kafka's own names."""
+
+    alias: str
+    properties: Mapping[str, str]
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The ``bootstrap.servers`` property."""
+        return self.properties["bootstrap.servers"]
+
+    def client_config(self) -> dict[str, str]:
+        """Properties for ``confluent_kafka``, secrets resolved. Never log this."""
+        return {
+            key: resolve_secret(value, where=f"kafka.{self.alias}: {key}")
+            for key, value in self.properties.items()
+        }
+
+    def sql_fragment(self) -> str:
+        """The connection as ``WITH`` options: ``'properties.bootstrap.servers' = '…', …``.
+
+        Secret references become Kafka config providers, resolved inside the task managers, so
+        the text holds no secret (KIP-297, KIP-887).
+        """
+        options: dict[str, str] = {}
+        providers: dict[str, str] = {}
+        for key, value in self.properties.items():
+            match = _REFERENCE.match(value)
+            if match:
+                kind, name = match.groups()
+                providers[kind] = _CONFIG_PROVIDERS[kind]
+                value = f"${{{kind}:{name}}}"  # noqa: PLW2901
+            options[f"properties.{key}"] = value
+        if providers:
+            options["properties.config.providers"] = ",".join(sorted(providers))
+            for kind, class_name in sorted(providers.items()):
+                options[f"properties.config.providers.{kind}.class"] = class_name
+        return ",\n  ".join(f"{quote(key)} = {quote(value)}" for key, value in options.items())
+
+
+def quote(text: str) -> str:
+    """Quote ``text`` as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _frozen(values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values or {}))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the workbench works: a gateway, Kafka clusters, session properties.
+
+    ``gateway`` is None for the embedded stack. ``jobmanager`` is the JobManager's REST address;
+    where it is not given it is asked of the gateway's session.
+    """
+
+    name: str
+    gateway: str | None = None
+    jobmanager: str | None = None
+    kafka: Mapping[str, KafkaCluster] = field(default_factory=_frozen)
+    session: Mapping[str, str] = field(default_factory=_frozen)
+    parameters: Mapping[str, str] = field(default_factory=_frozen)
+    read_only: bool = False
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this profile is the embedded stack."""
+        return self.gateway is None
+
+
+@dataclass(frozen=True)
+class PromoteSettings:
+    """``[promote]``: the team repository and what the generated files refer to.
+
+    ``module_source`` is the Terraform source of the SQL job module; ``branch`` may hold
+    ``{job}``.
+    """
+
+    repository: Path | None = None
+    module_source: str = "./modules/flink/sql-job"
+    session_cluster: str = "session"
+    branch: str = "sdp/{job}"
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """``[local]``: the embedded stack. ``maven`` is a mirror to fetch jars from."""
+
+    maven: str | None = None
+    task_slots: int = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything ``sdp.toml`` says; ``root`` is the directory it governs."""
+
+    root: Path
+    file: Path | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=_frozen)
+    promote: PromoteSettings = field(default_factory=PromoteSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
+
+    @property
+    def state_dir(self) -> Path:
+        """The project's state: the running stack, ledgers. Not for git."""
+        return self.root / STATE_DIR_NAME
+
+    def profile(self, name: str) -> Profile:
+        """Return the profile of that name; ``local`` always exists."""
+        if name in self.profiles:
+            return self.profiles[name]
+        if name == "local":
+            return Profile("local")
+        known = ", ".join(sorted({*self.profiles, "local"}))
+        raise SettingsError(
+            f"there is no profile {name!r} in {self.file or FILE_NAME}",
+            hint=f"use one of: {known}; or add [profiles.{name}]",
+        )
+
+
+def find_file(start: Path | None = None) -> Path | None:
+    """Find ``sdp.toml`` upward from ``start`` (the working directory)."""
+    here = (start or Path.cwd()).resolve()
+    return next((d / FILE_NAME for d in (here, *here.parents) if (d / FILE_NAME).is_file()), None)
+
+
+def load(start: Path | None = None) -> Settings:
+    """Read the settings that govern ``start``.
+
+    Raises
+    ------
+    SettingsError
+        The file is not TOML, has an unknown key, or holds a literal secret.
+    """
+    path = find_file(start)
+    if path is None:
+        return Settings(root=(start or Path.cwd()).resolve())
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}", hint="mend the line it names") from None
+    reader = _Reader(path)
+    reader.only(data, "", {"profiles", "promote", "local"})
+    return Settings(
+        root=path.parent,
+        file=path,
+        profiles=_frozen(
+            {
+                name: reader.profile(name, reader.table(table, f"profiles.{name}"))
+                for name, table in reader.table(data.get("profiles", {}), "profiles").items()
+            }
+        ),
+        promote=reader.promote(reader.table(data.get("promote", {}), "promote")),
+        local=reader.local(reader.table(data.get("local", {}), "local")),
+    )
+
+
+class _Reader:
+    """Checks the raw tables; every complaint names the file and the key."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fail(self, key: str, what: str, hint: str) -> SettingsError:
+        return SettingsError(f"{self.path}: {key} {what}", hint=hint)
+
+    def only(self, table: dict[str, Any], where: str, known: set[str]) -> None:
+        for key in table:
+            if key not in known:
+                raise self.fail(
+                    f"{where}.{key}".lstrip("."),
+                    "is not a setting",
+                    f"known here: {', '.join(sorted(known))}",
+                )
+
+    def table(self, value: Any, where: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.fail(where, "must be a table", f"write it as [{where}]")
+        return value
+
+    def get(self, table: dict[str, Any], where: str, key: str, kind: type, default: Any) -> Any:
+        value = table.get(key, default)
+        if value is not default and not (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+            raise self.fail(f"{where}.{key}", f"must be a {kind.__name__}", f"it is {value!r}")
+        return value
+
+    def strings(self, table: dict[str, Any], where: str) -> dict[str, str]:
+        out: dict[str, str] = {}
+        for key, value in table.items():
+            if isinstance(value, dict):  # a dotted key written without quotes
+                out.update({f"{key}.{k}": v for k, v in self.strings(value, f"{where}.{key}").items()})
+            elif isinstance(value, bool):
+                out[key] = str(value).lower()
+            elif isinstance(value, (str, int, float)):
+                out[key] = str(value)
+            else:
+                raise self.fail(f"{where}.{key}", "must be text, a number or a boolean", "mend the value")
+        return out
+
+    def profile(self, name: str, table: dict[str, Any]) -> Profile:
+        where = f"profiles.{name}"
+        self.only(table, where, {"gateway", "jobmanager", "kafka", "session", "parameters", "read_only"})
+        gateway = self.get(table, where, "gateway", str, None)
+        jobmanager = self.get(table, where, "jobmanager", str, None)
+        for key, url in (("gateway", gateway), ("jobmanager", jobmanager)):
+            if url is not None and not re.match(r"^https?://[^/\s]+", url):
+                raise self.fail(f"{where}.{key}", f"is not an http(s) address: {url!r}", "write http://host:port")
+        if gateway is None and name != "local":
+            raise self.fail(where, "has no gateway", "add gateway = \"http://host:8083\"")
+        clusters = {}
+        for alias, properties in self.table(table.get("kafka", {}), f"{where}.kafka").items():
+            clusters[alias] = self.kafka(alias, properties, f"{where}.kafka.{alias}")
+        return Profile(
+            name=name,
+            gateway=gateway.rstrip("/") if gateway else None,
+            jobmanager=jobmanager.rstrip("/") if jobmanager else None,
+            kafka=_frozen(clusters),
+            session=_frozen(self.strings(self.table(table.get("session", {}), where), f"{where}.session")),
+            parameters=_frozen(self.strings(self.table(table.get("parameters", {}), where), f"{where}.parameters")),
+            read_only=self.get(table, where, "read_only", bool, False),
+        )
+
+    def kafka(self, alias: str, value: Any, where: str) -> KafkaCluster:
+        if not _ALIAS.match(alias):
+            raise self.fail(where, "is not a usable alias", "use letters, digits and underscores")
+        properties = self.strings(self.table(value, where), where)
+        if "bootstrap.servers" not in properties:
+            raise self.fail(where, "has no bootstrap.servers", 'add "bootstrap.servers" = "host:9092"')
+        for key, text in properties.items():
+            if _SECRET_NAME.search(key) and not _REFERENCE.match(text):
+                raise self.fail(f"{where}.{key}", "holds a literal secret", f'write "{key}" = "env:NAME"')
+        return KafkaCluster(alias, _frozen(properties))
+
+    def promote(self, table: dict[str, Any]) -> PromoteSettings:
+        self.only(table, "promote", {"repository", "module_source", "session_cluster", "branch"})
+        defaults = PromoteSettings()
+        repository = self.get(table, "promote", "repository", str, None)
+        return PromoteSettings(
+            repository=(self.path.parent / Path(repository).expanduser()) if repository else None,
+            module_source=self.get(table, "promote", "module_source", str, defaults.module_source),
+            session_cluster=self.get(table, "promote", "session_cluster", str, defaults.session_cluster),
+            branch=self.get(table, "promote", "branch", str, defaults.branch),
+        )
+
+    def local(self, table: dict[str, Any]) -> LocalSettings:
+        self.only(table, "local", {"maven", "task_slots"})
+        defaults = LocalSettings()
+        return LocalSettings(
+            maven=self.get(table, "local", "maven", str, None),
+            task_slots=self.get(table, "local", "task_slots", int, defaults.task_slots),
+        )
