@@ -1,0 +1,108 @@
+"""What a Java stack means: the reason, the place in the cell, and what to do next.
+
+The gateway answers a failed call with ``{"errors": [summary, stack]}``; the reason is the last
+useful ``Caused by``, the place is Calcite's "From line 1, column 8 to line 1, column 11".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sdp_kernel.errors import JobFailed, Position, SqlError, StatementError
+
+_PLACE = re.compile(r"(?:From|at) line (\d+), column (\d+)(?: to line \d+, column \d+)?:?\s*")
+_HEAD = re.compile(r"^(?:Caused by: )?((?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)[\w$]*)(?:: (.*))?$")
+_PREFIX = re.compile(r"^(?:SQL validation failed\.|SQL parse failed\.)\s*")
+_DULL = ("Failed to fetchResults", "Failed to execute the operation", "Failed to getOperationStatus",
+         "org.apache.flink.table.gateway.api.utils.SqlGatewayException", "Failed to execute sql",
+         "Error while retrieving result", "Failed to fetch next result", "Internal server error",
+         "Recovery is suppressed by", "Job execution failed", "Could not start the JobMaster",
+         "Failed to wait job finish", "Failed to submit JobGraph", "Failed to submit job")
+_HINTS: tuple[tuple[str, str], ...] = (
+    (r"Object '.*' not found|Table .* not found", "SHOW TABLES lists what there is; %table TOPIC makes a CREATE TABLE"),
+    (r"Column '.*' not found", "DESCRIBE the table to see its columns"),
+    (r"No match found for function signature", "SHOW FUNCTIONS lists what there is; check the arguments' types"),
+    (r"already exists", "DROP it first, or write IF NOT EXISTS"),
+    (r"Could not find any factory for identifier",
+     "the connector's jar is not on the cluster; the message lists those that are"),
+    (r"Non-query expression encountered", "check the first word of the statement"),
+    (r"Failed to deserialize", "add 'json.ignore-parse-errors' = 'true' to the table, or look at the topic with %sample"),
+    (r"UnknownTopicOrPartition|unknown topic|does not host this topic", "%topics lists what there is"),
+    (r"TimeoutException.*(?:node assignment|metadata|describeTopics)|Failed to get metadata",
+     "the broker does not answer the cluster: check bootstrap.servers of the table"),
+    (r"NoResourceAvailable|Could not acquire the minimum required resources",
+     "no free task slot: cancel a job, or raise [local] task_slots in sdp.toml"),
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The reason of a failure, taken out of a stack."""
+
+    reason: str
+    exception: str
+    place: Position | None
+    stack: str
+
+
+def read(errors: list[str]) -> Fault:
+    """Find the reason in the gateway's errors: the innermost cause that says something."""
+    stack = "\n".join(errors)
+    causes: list[tuple[str, str]] = []
+    lines = stack.replace("\r", "").split("\n")
+    for index, line in enumerate(lines):
+        match = _HEAD.match(line.strip().removeprefix("<Exception on server side:"))
+        if match:
+            more = []
+            for following in lines[index + 1 :]:
+                if following.startswith(("\tat", "Caused by", "\t...", " ", "End of exception")):
+                    break
+                more.append(following)
+            causes.append((match.group(1), "\n".join([match.group(2) or "", *more]).strip()))
+    telling = [(name, text) for name, text in causes if text and not any(d in text[:80] for d in _DULL)]
+    exception, reason = telling[-1] if telling else ("", "")
+    place = None
+    for _, text in telling:
+        match = _PLACE.search(text)
+        if match:
+            place = Position(int(match.group(1)), int(match.group(2)))
+    reason = _PLACE.sub("", _PREFIX.sub("", reason)).strip()
+    reason = re.split(r"\nWas expecting", reason)[0].strip()
+    if exception.endswith(("ArithmeticException", "NumberFormatException", "ClassCastException")) or not reason:
+        reason = f"{exception.rsplit('.', 1)[-1]}: {reason}".rstrip(": ")
+    if not reason:
+        reason = next((e for e in errors if e and not e.startswith("<")), "the gateway gave no reason")
+    return Fault(reason, exception, place, stack)
+
+
+def hint(reason: str, stack: str = "") -> str:
+    """Return what to do next, where the reason is a known one."""
+    for pattern, advice in _HINTS:
+        if re.search(pattern, reason):
+            return advice
+    for pattern, advice in _HINTS[-4:]:
+        if re.search(pattern, stack):
+            return advice
+    return ""
+
+
+def is_lost_session(errors: list[str]) -> bool:
+    """Whether the gateway says that it does not know the session."""
+    return any("Session" in error and "does not exist" in error for error in errors)
+
+
+def is_unserialisable(errors: list[str]) -> bool:
+    """Whether the gateway could not write a page as JSON."""
+    return any("Could not map response to JSON" in error for error in errors)
+
+
+def to_error(errors: list[str], *, job_id: str | None = None) -> SqlError:
+    """Make the error to raise: JobFailed where a job was running, StatementError otherwise."""
+    fault = read(errors)
+    advice = hint(fault.reason, fault.stack)
+    if job_id and fault.place is None:
+        return JobFailed(
+            f"the job failed: {fault.reason}", job_id=job_id, hint=advice, detail=fault.stack
+        )
+    return StatementError(fault.reason, hint=advice, detail=fault.stack, position=fault.place)
