@@ -248,7 +248,9 @@ class _Reader:
 
     def get(self, table: dict[str, Any], where: str, key: str, kind: type, default: Any) -> Any:
         value = table.get(key, default)
-        if value is not default and not (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+        if value is not default and not (
+            isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        ):
             raise self.fail(f"{where}.{key}", f"must be a {kind.__name__}", f"it is {value!r}")
         return value
 
@@ -272,9 +274,11 @@ class _Reader:
         jobmanager = self.get(table, where, "jobmanager", str, None)
         for key, url in (("gateway", gateway), ("jobmanager", jobmanager)):
             if url is not None and not re.match(r"^https?://[^/\s]+", url):
-                raise self.fail(f"{where}.{key}", f"is not an http(s) address: {url!r}", "write http://host:port")
+                raise self.fail(
+                    f"{where}.{key}", f"is not an http(s) address: {url!r}", "write http://host:port"
+                )
         if gateway is None and name != "local":
-            raise self.fail(where, "has no gateway", "add gateway = \"http://host:8083\"")
+            raise self.fail(where, "has no gateway", 'add gateway = "http://host:8083"')
         clusters = {}
         for alias, properties in self.table(table.get("kafka", {}), f"{where}.kafka").items():
             clusters[alias] = self.kafka(alias, properties, f"{where}.kafka.{alias}")
@@ -284,7 +288,9 @@ class _Reader:
             jobmanager=jobmanager.rstrip("/") if jobmanager else None,
             kafka=_frozen(clusters),
             session=_frozen(self.strings(self.table(table.get("session", {}), where), f"{where}.session")),
-            parameters=_frozen(self.strings(self.table(table.get("parameters", {}), where), f"{where}.parameters")),
+            parameters=_frozen(
+                self.strings(self.table(table.get("parameters", {}), where), f"{where}.parameters")
+            ),
             read_only=self.get(table, where, "read_only", bool, False),
         )
 

@@ -14,25 +14,51 @@ from sdp_kernel.errors import JobFailed, Position, SqlError, StatementError
 _PLACE = re.compile(r"(?:From|at) line (\d+), column (\d+)(?: to line \d+, column \d+)?:?\s*")
 _HEAD = re.compile(r"^(?:Caused by: )?((?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)[\w$]*)(?:: (.*))?$")
 _PREFIX = re.compile(r"^(?:SQL validation failed\.|SQL parse failed\.)\s*")
-_DULL = ("Failed to fetchResults", "Failed to execute the operation", "Failed to getOperationStatus",
-         "org.apache.flink.table.gateway.api.utils.SqlGatewayException", "Failed to execute sql",
-         "Error while retrieving result", "Failed to fetch next result", "Internal server error",
-         "Recovery is suppressed by", "Job execution failed", "Could not start the JobMaster",
-         "Failed to wait job finish", "Failed to submit JobGraph", "Failed to submit job")
+_DULL = (
+    "Failed to fetchResults",
+    "Failed to execute the operation",
+    "Failed to getOperationStatus",
+    "org.apache.flink.table.gateway.api.utils.SqlGatewayException",
+    "Failed to execute sql",
+    "Error while retrieving result",
+    "Failed to fetch next result",
+    "Internal server error",
+    "Recovery is suppressed by",
+    "Job execution failed",
+    "Could not start the JobMaster",
+    "Failed to wait job finish",
+    "Failed to submit JobGraph",
+    "Failed to submit job",
+)
 _HINTS: tuple[tuple[str, str], ...] = (
-    (r"Object '.*' not found|Table .* not found", "SHOW TABLES lists what there is; %table TOPIC makes a CREATE TABLE"),
+    (
+        r"Object '.*' not found|Table .* not found",
+        "SHOW TABLES lists what there is; %table TOPIC makes a CREATE TABLE",
+    ),
     (r"Column '.*' not found", "DESCRIBE the table to see its columns"),
-    (r"No match found for function signature", "SHOW FUNCTIONS lists what there is; check the arguments' types"),
+    (
+        r"No match found for function signature",
+        "SHOW FUNCTIONS lists what there is; check the arguments' types",
+    ),
     (r"already exists", "DROP it first, or write IF NOT EXISTS"),
-    (r"Could not find any factory for identifier",
-     "the connector's jar is not on the cluster; the message lists those that are"),
+    (
+        r"Could not find any factory for identifier",
+        "the connector's jar is not on the cluster; the message lists those that are",
+    ),
     (r"Non-query expression encountered", "check the first word of the statement"),
-    (r"Failed to deserialize", "add 'json.ignore-parse-errors' = 'true' to the table, or look at the topic with %sample"),
+    (
+        r"Failed to deserialize",
+        "add 'json.ignore-parse-errors' = 'true' to the table, or look at the topic with %sample",
+    ),
     (r"UnknownTopicOrPartition|unknown topic|does not host this topic", "%topics lists what there is"),
-    (r"TimeoutException.*(?:node assignment|metadata|describeTopics)|Failed to get metadata",
-     "the broker does not answer the cluster: check bootstrap.servers of the table"),
-    (r"NoResourceAvailable|Could not acquire the minimum required resources",
-     "no free task slot: cancel a job, or raise [local] task_slots in sdp.toml"),
+    (
+        r"TimeoutException.*(?:node assignment|metadata|describeTopics)|Failed to get metadata",
+        "the broker does not answer the cluster: check bootstrap.servers of the table",
+    ),
+    (
+        r"NoResourceAvailable|Could not acquire the minimum required resources",
+        "no free task slot: cancel a job, or raise [local] task_slots in sdp.toml",
+    ),
 )
 
 
@@ -69,7 +95,10 @@ def read(errors: list[str]) -> Fault:
             place = Position(int(match.group(1)), int(match.group(2)))
     reason = _PLACE.sub("", _PREFIX.sub("", reason)).strip()
     reason = re.split(r"\nWas expecting", reason)[0].strip()
-    if exception.endswith(("ArithmeticException", "NumberFormatException", "ClassCastException")) or not reason:
+    if (
+        exception.endswith(("ArithmeticException", "NumberFormatException", "ClassCastException"))
+        or not reason
+    ):
         reason = f"{exception.rsplit('.', 1)[-1]}: {reason}".rstrip(": ")
     if not reason:
         reason = next((e for e in errors if e and not e.startswith("<")), "the gateway gave no reason")
@@ -102,7 +131,5 @@ def to_error(errors: list[str], *, job_id: str | None = None) -> SqlError:
     fault = read(errors)
     advice = hint(fault.reason, fault.stack)
     if job_id and fault.place is None:
-        return JobFailed(
-            f"the job failed: {fault.reason}", job_id=job_id, hint=advice, detail=fault.stack
-        )
+        return JobFailed(f"the job failed: {fault.reason}", job_id=job_id, hint=advice, detail=fault.stack)
     return StatementError(fault.reason, hint=advice, detail=fault.stack, position=fault.place)

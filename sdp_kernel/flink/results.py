@@ -18,7 +18,7 @@ from sdp_kernel.errors import ResultError
 from sdp_kernel.flink.types import Column, LogicalType, arrow_schema
 
 INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE = "INSERT", "UPDATE_BEFORE", "UPDATE_AFTER", "DELETE"
-_MONTHS_PER_YEAR = 12
+_FIRST_NS_YEAR, _LAST_NS_YEAR = "1678-", "2262-"
 
 
 class RawRow(msgspec.Struct):
@@ -42,7 +42,7 @@ class _Head(msgspec.Struct, rename="camel"):
     is_query_result: bool = False
     job_id: Optional[str] = msgspec.field(default=None, name="jobID")  # noqa: UP045
     next_result_uri: Optional[str] = None  # noqa: UP045
-    results: Optional[msgspec.Raw] = None  # noqa: UP045
+    results: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
 class _Columns(msgspec.Struct):
@@ -74,7 +74,7 @@ def read_head(page: bytes) -> Head:
     if head.next_result_uri:
         token = int(head.next_result_uri.rsplit("/", 1)[1].split("?")[0])
     columns = None
-    if head.results is not None:
+    if bytes(head.results) != b"null":
         columns = tuple(map(Column.from_json, _decode_columns(head.results).columns))
     return Head(
         ready=head.result_type != "NOT_READY",
@@ -100,8 +100,12 @@ class PageDecoder:
         data = msgspec.defstruct("Data", [("data", list[row])])  # type: ignore[valid-type]
         page = msgspec.defstruct(
             "Page",
-            [("resultType", str), ("results", Optional[data], None), ("nextResultUri", Optional[str], None),
-             ("jobID", Optional[str], None)],
+            [
+                ("resultType", str),
+                ("results", Optional[data], None),
+                ("nextResultUri", Optional[str], None),
+                ("jobID", Optional[str], None),
+            ],
         )
         self._decode = msgspec.json.Decoder(page).decode
         self._decode_fields = msgspec.json.Decoder(list[fields]).decode
@@ -193,6 +197,8 @@ def _text(values: list[Any]) -> pa.Array:
 
 
 def _temporal(texts: pa.Array, arrow: pa.DataType) -> pa.Array:
+    if pa.types.is_timestamp(arrow) and arrow.unit == "ns":
+        _refuse_overflow(texts)
     if pa.types.is_timestamp(arrow) and arrow.tz is None:
         return texts.cast(arrow)
     if pa.types.is_timestamp(arrow):
@@ -202,6 +208,15 @@ def _temporal(texts: pa.Array, arrow: pa.DataType) -> pa.Array:
         dated = pc.binary_join_element_wise("1970-01-01", texts, "T")
         return dated.cast(pa.timestamp(arrow.unit)).cast(arrow)
     return texts.cast(arrow)
+
+
+def _refuse_overflow(texts: pa.Array) -> None:
+    """Refuse years that wrap around in 64 bits of nanoseconds, which Arrow's cast lets pass."""
+    years = pc.utf8_slice_codeunits(texts, 0, 5)
+    inside = pc.and_(pc.greater_equal(years, _FIRST_NS_YEAR), pc.less(years, _LAST_NS_YEAR))
+    if not pc.all(inside).as_py():
+        outside = texts.filter(pc.invert(inside))[0].as_py()
+        raise pa.ArrowInvalid(f"{outside} is outside 1678 to 2261")
 
 
 def _offsets(values: list[Any]) -> pa.Array:

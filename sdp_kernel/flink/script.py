@@ -192,8 +192,20 @@ def _classify(run: list[Token]) -> tuple[str, str | None]:  # noqa: PLR0911
         return "DESCRIBE", None
     if first in {"ADD", "REMOVE"}:
         return f"{first} JAR", None
-    if first in {"SET", "RESET", "USE", "SHOW", "EXPLAIN", "LOAD", "UNLOAD", "UPDATE", "DELETE",
-                 "CALL", "ANALYZE", "TRUNCATE"}:
+    if first in {
+        "SET",
+        "RESET",
+        "USE",
+        "SHOW",
+        "EXPLAIN",
+        "LOAD",
+        "UNLOAD",
+        "UPDATE",
+        "DELETE",
+        "CALL",
+        "ANALYZE",
+        "TRUNCATE",
+    }:
         return first, None
     return "OTHER", None
 

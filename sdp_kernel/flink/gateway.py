@@ -1,0 +1,118 @@
+"""Calls on the Flink SQL Gateway's REST API, v3. One method an endpoint; no policy.
+
+Own code rather than ``py-flink-sql-gateway``: that client needs Python 3.11 (the workbench runs
+on 3.10), and joins the gateway's error list into one text, where the reason and the place of a
+fault can no longer be told apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from sdp_kernel.errors import GatewayUnreachable, SqlError
+from sdp_kernel.flink import faults
+
+_CONNECT_S, _READ_S = 5.0, 60.0
+
+
+class GatewayFault(SqlError):
+    """The gateway answered with an error; ``errors`` is its list."""
+
+    def __init__(self, errors: list[str], status: int) -> None:
+        super().__init__(faults.read(errors).reason, detail="\n".join(errors))
+        self.errors = errors
+        self.status = status
+
+
+class Gateway:
+    """A Flink SQL gateway.
+
+    Parameters
+    ----------
+    url
+        ``http://host:port``; the API version is added here.
+    transport
+        For tests: an ``httpx`` transport in place of the network.
+    """
+
+    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(
+            base_url=f"{self.url}/v3",
+            timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
+            transport=transport,
+            trust_env=not self.url.startswith(("http://127.", "http://localhost")),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def info(self) -> dict[str, str]:
+        """``GET /info``: productName and version."""
+        return dict(self._call("GET", "/info"))
+
+    def open_session(self, name: str, properties: dict[str, str]) -> str:
+        """``POST /sessions``; returns the session handle."""
+        body = {"sessionName": name, "properties": properties}
+        return str(self._call("POST", "/sessions", body)["sessionHandle"])
+
+    def close_session(self, session: str) -> None:
+        """``DELETE /sessions/:session``: ends its operations and their SELECT jobs."""
+        self._call("DELETE", f"/sessions/{session}")
+
+    def session_config(self, session: str) -> dict[str, str]:
+        """``GET /sessions/:session``: the session's configuration."""
+        return dict(self._call("GET", f"/sessions/{session}")["properties"])
+
+    def heartbeat(self, session: str) -> None:
+        """``POST …/heartbeat``: keeps the session from its idle time-out."""
+        self._call("POST", f"/sessions/{session}/heartbeat", {})
+
+    def submit(self, session: str, statement: str, config: dict[str, str] | None = None) -> str:
+        """``POST …/statements``; returns the operation handle at once."""
+        body = {"statement": statement, "executionConfig": config or {}}
+        return str(self._call("POST", f"/sessions/{session}/statements", body)["operationHandle"])
+
+    def fetch(self, session: str, operation: str, token: int, row_format: str = "JSON") -> bytes:
+        """``GET …/operations/:operation/result/:token``: the page as it came."""
+        path = f"/sessions/{session}/operations/{operation}/result/{token}?rowFormat={row_format}"
+        return self._send("GET", path).content
+
+    def close_operation(self, session: str, operation: str) -> None:
+        """``DELETE …/close``: frees the operation; a SELECT's job ends about a second later."""
+        self._call("DELETE", f"/sessions/{session}/operations/{operation}/close")
+
+    def cancel_operation(self, session: str, operation: str) -> None:
+        """``POST …/cancel``: works until rows have come."""
+        self._call("POST", f"/sessions/{session}/operations/{operation}/cancel", {})
+
+    def complete(self, session: str, statement: str, position: int) -> list[str]:
+        """``GET …/complete-statement``, with a body."""
+        body = {"statement": statement, "position": position}
+        return list(self._call("GET", f"/sessions/{session}/complete-statement", body)["candidates"])
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        return self._send(method, path, body).json()
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            response = self._client.request(method, path, json=body)
+        except httpx.TransportError as error:
+            raise GatewayUnreachable(
+                f"no Flink SQL gateway answers at {self.url}: {error or type(error).__name__}",
+                hint="check the gateway of the profile in sdp.toml; for the embedded stack: sdp up",
+            ) from None
+        if response.status_code != httpx.codes.OK:
+            raise GatewayFault(_errors(response), response.status_code)
+        return response
+
+
+def _errors(response: httpx.Response) -> list[str]:
+    try:
+        errors = response.json()["errors"]
+    except (ValueError, KeyError, TypeError):
+        return [f"HTTP {response.status_code} {response.reason_phrase} from {response.url}"]
+    return [str(error) for error in errors]

@@ -1,0 +1,127 @@
+"""The JobManager's REST API: jobs, their state and root cause, cancelling, jars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from sdp_kernel.errors import SdpError, Unreachable
+from sdp_kernel.flink import faults
+
+TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as ``GET /jobs/overview`` shows it. Times are epoch milliseconds."""
+
+    id: str
+    name: str
+    state: str
+    start_ms: int
+    duration_ms: int
+
+    @property
+    def done(self) -> bool:
+        """Whether the state is terminal."""
+        return self.state in TERMINAL
+
+
+class JobManager:
+    """A session cluster's JobManager.
+
+    Parameters
+    ----------
+    url
+        ``http://host:port`` of its REST endpoint.
+    """
+
+    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(
+            base_url=self.url,
+            timeout=httpx.Timeout(60, connect=5),
+            transport=transport,
+            trust_env=not self.url.startswith(("http://127.", "http://localhost")),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def overview(self) -> dict[str, Any]:
+        """``GET /overview``: task managers, slots, jobs, version."""
+        return dict(self._call("GET", "/overview"))
+
+    def jobs(self) -> list[Job]:
+        """``GET /jobs/overview``, newest first."""
+        jobs = [
+            Job(j["jid"], j["name"], j["state"], j["start-time"], j["duration"])
+            for j in self._call("GET", "/jobs/overview")["jobs"]
+        ]
+        return sorted(jobs, key=lambda job: -job.start_ms)
+
+    def state(self, job_id: str) -> str:
+        """``GET /jobs/:id/status``: RUNNING, FINISHED, FAILED, …; UNKNOWN where it is not known."""
+        response = self._client.get(f"/jobs/{job_id}/status")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return "UNKNOWN"
+        return str(self._checked(response)["status"])
+
+    def cancel(self, job_id: str) -> None:
+        """``PATCH /jobs/:id?mode=cancel``."""
+        self._call("PATCH", f"/jobs/{job_id}?mode=cancel")
+
+    def root_cause(self, job_id: str) -> str:
+        """``GET /jobs/:id/exceptions``: the reason a job failed or restarts; empty for none."""
+        history = self._call("GET", f"/jobs/{job_id}/exceptions").get("exceptionHistory", {})
+        entries = history.get("entries", [])
+        return faults.read([entries[0]["stacktrace"]]).reason if entries else ""
+
+    def upload_jar(self, jar: Path) -> str:
+        """``POST /jars/upload``; returns the jar id."""
+        with jar.open("rb") as file:
+            files = {"jarfile": (jar.name, file, "application/x-java-archive")}
+            answer = self._call("POST", "/jars/upload", files=files)
+        return Path(answer["filename"]).name
+
+    def run_jar(self, jar_id: str, *, entry_class: str, arguments: list[str],
+                config: dict[str, str] | None = None) -> str:  # fmt: skip
+        """``POST /jars/:id/run``; returns the job id."""
+        body = {
+            "entryClass": entry_class,
+            "programArgsList": arguments,
+            "flinkConfiguration": config or {},
+        }
+        return str(self._call("POST", f"/jars/{jar_id}/run", json=body)["jobid"])
+
+    def delete_jar(self, jar_id: str) -> None:
+        """``DELETE /jars/:id``."""
+        self._call("DELETE", f"/jars/{jar_id}")
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            return self._checked(self._client.request(method, path, **options))
+        except httpx.TransportError as error:
+            raise Unreachable(
+                f"no JobManager answers at {self.url}: {error or type(error).__name__}",
+                hint="check the profile's jobmanager in sdp.toml; for the embedded stack: sdp up",
+            ) from None
+
+    def _checked(self, response: httpx.Response) -> dict[str, Any]:
+        if response.is_success:
+            return dict(response.json()) if response.content else {}
+        try:
+            errors = [str(error) for error in response.json()["errors"]]
+        except (ValueError, KeyError):
+            errors = [response.text]
+        fault = faults.read(errors)
+        raise SdpError(
+            f"the JobManager at {self.url} refused {response.request.method} "
+            f"{response.request.url.path}: {fault.reason}",
+            hint=faults.hint(fault.reason, fault.stack),
+            detail=fault.stack,
+        )

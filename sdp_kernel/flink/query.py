@@ -1,0 +1,208 @@
+"""What a cell leaves behind: a :class:`Query` with its rows, its job, and its evidence."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from sdp_kernel.flink.changelog import Changelog
+from sdp_kernel.flink.ledger import text_hash
+from sdp_kernel.flink.results import INSERT, PageDecoder, raw_rows
+from sdp_kernel.flink.types import arrow_schema
+from sdp_kernel.frames import to_pandas
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sdp_kernel.flink.script import Statement
+    from sdp_kernel.flink.types import Column
+
+
+class Rows:
+    """The rows of a result as they come: record batches, or a fold where they are retracted.
+
+    Until it is known whether the query only appends, rows are kept as JSON; ``appends`` then
+    decides. Memory: the batches, or the live rows.
+    """
+
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        self.decoder = PageDecoder(columns)
+        self.changes = 0
+        self.appends: bool | None = None
+        self._batches: list[pa.RecordBatch] = []
+        self._count = 0
+        self._fold = Changelog()
+
+    def __len__(self) -> int:
+        return self._count + len(self._fold)
+
+    @property
+    def unmatched(self) -> int:
+        """Retractions of rows that were not there."""
+        return self._fold.unmatched
+
+    def add(self, page: bytes) -> tuple[bool, int | None, str | None]:
+        """Take a page in; returns end of results, next token, job id."""
+        rows, kinds, end, token, job_id = self.decoder.rows(page)
+        self.changes += len(rows)
+        if rows and self.appends and kinds == {INSERT}:
+            self._batches.append(self.decoder.batch(rows))
+            self._count += len(rows)
+        elif rows:
+            self._fold.apply((row.kind, bytes(row.fields)) for row in raw_rows(page))
+        return end, token, job_id
+
+    def only_appends(self, appends: bool) -> None:  # noqa: FBT001
+        """Say what the plan says of the query's changelog."""
+        self.appends = appends
+        if appends and len(self._fold):
+            self._batches.append(self.decoder.batch_of_json(self._fold.rows()))
+            self._count += len(self._fold)
+            self._fold = Changelog()
+
+    def table(self, limit: int | None = None) -> pa.Table:
+        """Return the current table, its first ``limit`` rows where given."""
+        batches = list(self._batches)
+        if len(self._fold):
+            batches.append(self.decoder.batch_of_json(self._fold.rows()))
+        table = pa.Table.from_batches(batches, schema=self.decoder.schema)
+        return table if limit is None else table.slice(0, limit)
+
+    def head(self, n: int) -> pa.Table:
+        """Return the first ``n`` rows without building the rest."""
+        batches: list[pa.RecordBatch] = []
+        left = n
+        for batch in self._batches:
+            if left <= 0:
+                break
+            batches.append(batch.slice(0, left))
+            left -= batches[-1].num_rows
+        if left > 0 and len(self._fold):
+            batches.append(self.decoder.batch_of_json(self._fold.rows()[:left]))
+        return pa.Table.from_batches(batches, schema=self.decoder.schema)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a running query. ``elapsed`` in seconds, ``rate`` in changes a second."""
+
+    state: str
+    rows: int
+    changes: int
+    elapsed: float
+    rate: float
+    job_id: str | None
+
+
+class Query:
+    """The result of a cell.
+
+    Attributes
+    ----------
+    name
+        The name given in ``%%flinksql NAME``; None without one.
+    text
+        The cell's text, as run, ``${…}`` in place.
+    statement
+        The statement whose result this is: the last of the cell.
+    state
+        ``running``, then ``finished``, ``limit``, ``timeout``, ``interrupted`` or ``failed``;
+        ``submitted`` for a job left running on the cluster; ``ok`` for a statement without rows.
+    job_id
+        The Flink job; None where none ran.
+    plan
+        Flink's explanation of a query with its changelog modes; empty for other statements.
+    """
+
+    def __init__(self, text: str, statement: Statement, *, name: str | None = None) -> None:
+        self.name = name
+        self.text = text
+        self.statement = statement
+        self.statements: tuple[Statement, ...] = (statement,)
+        self.parameters: dict[str, str] = {}
+        self.session = ""
+        self.state = "running"
+        self.job_id: str | None = None
+        self.plan = ""
+        self.limit: int | None = None
+        self.started = time.time()
+        self.elapsed = 0.0
+        self.rows: Rows | None = None
+        self._last_rate = (0.0, 0)
+
+    @property
+    def cell_hash(self) -> str:
+        """sha256 of the cell's text."""
+        return text_hash(self.text)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Names and Flink types of the columns."""
+        return self.rows.decoder.columns if self.rows else ()
+
+    @property
+    def updating(self) -> bool:
+        """Whether the query's changelog retracts rows."""
+        return self.rows is not None and self.rows.appends is False
+
+    @property
+    def changes(self) -> int:
+        """Changelog rows read, retractions counted."""
+        return self.rows.changes if self.rows else 0
+
+    @property
+    def arrow(self) -> pa.Table:
+        """The current table."""
+        return self.rows.table(self.limit) if self.rows else pa.table({})
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The current table as a DataFrame; integers with nulls are ``Int64``."""
+        return to_pandas(self.arrow)
+
+    def head(self, n: int = 20) -> pa.Table:
+        """Return the first ``n`` rows of the current table."""
+        n = n if self.limit is None else min(n, self.limit)
+        return self.rows.head(n) if self.rows else pa.table({})
+
+    def __len__(self) -> int:
+        count = len(self.rows) if self.rows else 0
+        return count if self.limit is None else min(count, self.limit)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Export the table over the Arrow C stream interface (polars, DuckDB, pyarrow)."""
+        return self.arrow.__arrow_c_stream__(requested_schema)
+
+    def to_parquet(self, path: str) -> None:
+        """Write the current table to a Parquet file."""
+        import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when it is used
+
+        pq.write_table(self.arrow, path)
+
+    def progress(self) -> Progress:
+        """Return where the query stands; ``rate`` is since the last call."""
+        if self.state == "running":
+            self.elapsed = time.time() - self.started
+        before, changes = self._last_rate
+        span = self.elapsed - before
+        rate = (self.changes - changes) / span if span > 0 else 0.0
+        self._last_rate = (self.elapsed, self.changes)
+        return Progress(self.state, len(self), self.changes, self.elapsed, rate, self.job_id)
+
+    def finish(self, state: str) -> None:
+        """Set the final state."""
+        self.elapsed = time.time() - self.started
+        self.state = state
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the table."""
+        return arrow_schema(self.columns)
+
+    def __repr__(self) -> str:
+        name = f" {self.name}" if self.name else ""
+        job = f", job {self.job_id}" if self.job_id else ""
+        return f"<Query{name}: {self.state}, {len(self)} rows, {self.changes} changes{job}>"

@@ -1,0 +1,292 @@
+"""Runs one statement through the gateway: submit, read pages in order, stop.
+
+The gateway hands out pages by token, in order; only the current and the previous one can be
+asked. Polling adapts: a page with rows is followed at once, silence by ever longer waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sdp_kernel.errors import ResultError, SdpError
+from sdp_kernel.flink import faults
+from sdp_kernel.flink.gateway import GatewayFault
+from sdp_kernel.flink.query import Query, Rows
+from sdp_kernel.flink.results import read_head
+from sdp_kernel.flink.script import identifier
+from sdp_kernel.flink.types import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sdp_kernel.flink.gateway import Gateway
+    from sdp_kernel.flink.jobs import JobManager
+
+_NOT_READY = b'{"resultType":"NOT_READY"'
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.1
+_UPDATE_EVERY_S = 0.25
+_STOP_CHECK_S = 3.0
+_JOB_ID = re.compile(r"^[0-9a-f]{32}$")
+_ROOT_MODE = re.compile(r"== Optimized Physical Plan ==\n.*?changelogMode=\[([^\]]*)\]")
+
+
+class Runner:
+    """Runs statements of one gateway session.
+
+    Parameters
+    ----------
+    jobmanager
+        Asked after a stop whether the job is gone; None where no JobManager can be reached.
+    """
+
+    def __init__(self, gateway: Gateway, session: str, jobmanager: JobManager | None) -> None:
+        self.gateway = gateway
+        self.session = session
+        self.jobmanager = jobmanager
+
+    def run(
+        self,
+        query: Query,
+        sql: str,
+        *,
+        limit: int | None = None,
+        timeout: float | None = None,
+        on_update: Callable[[Query], None] | None = None,
+    ) -> None:
+        """Run ``sql`` into ``query`` until it ends, or a limit, the time-out or an interrupt stops it.
+
+        Parameters
+        ----------
+        limit
+            Rows of the current table at which to stop.
+        timeout
+            Seconds.
+        on_update
+            Called at most four times a second while rows come.
+
+        Raises
+        ------
+        StatementError, JobFailed, ResultError
+            Flink rejected the statement, its job failed, a page cannot be decoded. The rows that
+            came are kept in ``query``.
+        """
+        query.limit = limit if query.statement.is_query else None
+        reader = _Reader(self, query, sql)
+        try:
+            state = reader.read(limit=query.limit, timeout=timeout, on_update=on_update)
+        except KeyboardInterrupt:
+            state = "interrupted"
+        except GatewayFault as fault:
+            query.finish("failed")
+            if faults.is_unserialisable(fault.errors) and query.statement.is_query:
+                self._run_safely(query, reader, limit=limit, timeout=timeout, on_update=on_update)
+                return
+            raise
+        except BaseException:
+            query.finish("failed")
+            self.stop(reader.operation, query.job_id)
+            raise
+        if state in {"limit", "timeout", "interrupted"}:
+            self.stop(reader.operation, query.job_id)
+        query.finish(state)
+
+    def text(self, sql: str) -> str:
+        """Run a statement whose answer is one text, such as EXPLAIN."""
+        operation = self.gateway.submit(self.session, sql)
+        wait, token, parts = _SHORTEST_WAIT_S, 0, []
+        while True:
+            page = self.gateway.fetch(self.session, operation, token)
+            if page.startswith(_NOT_READY):
+                time.sleep(wait)
+                wait = min(wait * 1.5, _LONGEST_WAIT_S)
+                continue
+            head = read_head(page)
+            rows = Rows(head.columns or ())
+            rows.add(page)
+            parts += [str(row[next(iter(row))]) for row in rows.table().to_pylist()]
+            if head.end or head.token is None:
+                with contextlib.suppress(SdpError):
+                    self.gateway.close_operation(self.session, operation)
+                return "\n".join(parts)
+            token = head.token
+
+    def stop(self, operation: str | None, job_id: str | None) -> None:
+        """Stop an operation and see to it that its job ends; returns without waiting for that."""
+        if operation is not None:
+            with contextlib.suppress(SdpError):
+                self.gateway.close_operation(self.session, operation)
+        if job_id and self.jobmanager is not None:
+            threading.Thread(target=self._see_it_end, args=(job_id,), daemon=True).start()
+
+    def _see_it_end(self, job_id: str) -> None:
+        assert self.jobmanager is not None  # noqa: S101 - checked by the caller
+        with contextlib.suppress(SdpError, OSError):
+            until = time.monotonic() + _STOP_CHECK_S
+            while time.monotonic() < until:
+                if self.jobmanager.state(job_id) in {"CANCELED", "FINISHED", "FAILED", "UNKNOWN"}:
+                    return
+                time.sleep(0.2)
+            self.jobmanager.cancel(job_id)
+
+    def _run_safely(self, query: Query, failed: _Reader, **options: object) -> None:
+        """Run a query again whose types the gateway cannot write as JSON, in a form that it can."""
+        page = self.gateway.fetch(self.session, failed.operation or "", failed.token, "PLAIN_TEXT")
+        columns = read_head(page).columns or ()
+        self.stop(failed.operation, query.job_id)
+        selected = [_safe_expression(column) for column in columns]
+        types = tuple(
+            column
+            if column.type.json_safe or column.type.root != "MAP"
+            else Column(column.name, replace(column.type, as_entries=True))
+            for column in columns
+        )
+        query.state, query.rows = "running", None
+        reader = _Reader(self, query, f"SELECT {', '.join(selected)} FROM (\n{failed.sql}\n)", columns=types)
+        state = reader.read(**options)  # type: ignore[arg-type]
+        if state in {"limit", "timeout"}:
+            self.stop(reader.operation, query.job_id)
+        query.finish(state)
+
+
+def _safe_expression(column: Column) -> str:
+    name, type_ = identifier(column.name), column.type
+    if type_.json_safe:
+        return name
+    if type_.root == "VARIANT":
+        return f"JSON_STRING({name}) AS {name}"
+    if type_.root == "MAP" and all(child.json_safe for child in type_.children):
+        return f"MAP_ENTRIES({name}) AS {name}"
+    raise ResultError(
+        f"the column {column.name} is a {type_.sql()}, which the SQL gateway cannot send",
+        hint="turn it into rows or text in the query: CROSS JOIN UNNEST, MAP_ENTRIES or JSON_STRING",
+    )
+
+
+class _Reader:
+    """Reads the pages of one operation into a query."""
+
+    def __init__(
+        self, runner: Runner, query: Query, sql: str, *, columns: tuple[Column, ...] | None = None
+    ) -> None:
+        self.runner = runner
+        self.query = query
+        self.sql = sql
+        self.columns = columns
+        self.operation: str | None = None
+        self.token = 0
+        self._explain: str | None = None
+        self._shown = 0.0
+
+    def read(
+        self,
+        *,
+        limit: int | None,
+        timeout: float | None,
+        on_update: Callable[[Query], None] | None,
+    ) -> str:
+        """Read until the end, a limit or the time-out; returns the query's final state."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._submit()
+        wait = _SHORTEST_WAIT_S
+        while True:
+            page = self.runner.gateway.fetch(self.runner.session, self.operation or "", self.token)
+            before = self.query.changes
+            if not page.startswith(_NOT_READY):
+                state = self._take(page)
+                if state:
+                    self._settle_mode(finally_=True)
+                    return state
+                if limit is not None and self.query.rows is not None and len(self.query.rows) >= limit:
+                    self._settle_mode(finally_=True)
+                    return "limit"
+            self._settle_mode()
+            if deadline is not None and time.monotonic() > deadline:
+                return "timeout"
+            self._show(on_update)
+            if self.query.changes == before:
+                time.sleep(wait)
+                wait = min(wait * 1.5, _LONGEST_WAIT_S)
+            else:
+                wait = _SHORTEST_WAIT_S
+
+    def _submit(self) -> None:
+        """Submit in a thread, so that an interrupt still learns the operation and can close it."""
+        gateway, session = self.runner.gateway, self.runner.session
+        with ThreadPoolExecutor(1) as pool:
+            submitted = pool.submit(gateway.submit, session, self.sql)
+            try:
+                self.operation = submitted.result()
+                if self.query.statement.is_query:
+                    self._explain = gateway.submit(session, f"EXPLAIN CHANGELOG_MODE {self.sql}")
+            except KeyboardInterrupt:
+                self.operation = submitted.result()
+                raise
+
+    def _take(self, page: bytes) -> str | None:
+        query = self.query
+        if query.rows is None:
+            head = read_head(page)
+            query.rows = Rows(self.columns or head.columns or ())
+            if not query.statement.is_query:
+                query.rows.only_appends(True)  # noqa: FBT003
+        end, token, job_id = query.rows.add(page)
+        query.job_id = query.job_id or job_id
+        if end or token is None:
+            return self._end()
+        self.token = token
+        return None
+
+    def _end(self) -> str:
+        query = self.query
+        with contextlib.suppress(SdpError):
+            self.runner.gateway.close_operation(self.runner.session, self.operation or "")
+        if query.statement.is_query:
+            return "finished"
+        if query.statement.runs_job:
+            query.job_id = query.job_id or _job_id_row(query)
+            return "submitted"
+        return "ok"
+
+    def _settle_mode(self, *, finally_: bool = False) -> None:
+        """Take in what the plan says of the changelog, once it is there."""
+        if self._explain is None or self.query.rows is None:
+            return
+        gateway, session = self.runner.gateway, self.runner.session
+        try:
+            page = gateway.fetch(session, self._explain, 0)
+            while finally_ and page.startswith(_NOT_READY):
+                time.sleep(_SHORTEST_WAIT_S)
+                page = gateway.fetch(session, self._explain, 0)
+            if page.startswith(_NOT_READY):
+                return
+            rows = Rows(read_head(page).columns or ())
+            rows.add(page)
+            plan = "\n".join(str(value) for value in rows.table().column(0).to_pylist())
+            gateway.close_operation(session, self._explain)
+        except (SdpError, IndexError):
+            plan = ""
+        self._explain = None
+        self.query.plan = plan
+        mode = _ROOT_MODE.search(plan)
+        self.query.rows.only_appends(mode is not None and mode.group(1) == "I")
+
+    def _show(self, on_update: Callable[[Query], None] | None) -> None:
+        now = time.monotonic()
+        if on_update is not None and now - self._shown >= _UPDATE_EVERY_S:
+            self._shown = now
+            on_update(self.query)
+
+
+def _job_id_row(query: Query) -> str | None:
+    """Find the job id an INSERT answers with: a row of one column ``job id``."""
+    for row in query.head(1).to_pylist():
+        for value in row.values():
+            if isinstance(value, str) and _JOB_ID.match(value):
+                return value
+    return None
