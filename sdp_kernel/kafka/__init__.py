@@ -1,9 +1,5 @@
 """Speaks to Kafka: cluster, topics, sample, decode, infer. Knows neither Flink nor IPython.
 
-Importing this loads neither ``confluent_kafka`` nor ``pyarrow``.
+Importing any module of this room loads neither ``confluent_kafka`` nor ``pyarrow``. Nothing is
+gathered here: ``sample`` is a module as well as its function.
 """
-
-from sdp_kernel.kafka.cluster import Cluster
-from sdp_kernel.kafka.sample import Sample, sample
-
-__all__ = ["Cluster", "Sample", "sample"]

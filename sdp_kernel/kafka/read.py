@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sdp_kernel.kafka.offsets import Range
 
 _BATCH = 10_000
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.05
 _SMALL_FETCH = 256 << 10
 _SMALL_READ = 1_000
 
@@ -90,7 +90,12 @@ class _Progress:
 
     def __init__(self, wanted: Mapping[str, Sequence[Range]]) -> None:
         self.open = {(topic, r.partition): r for topic, ranges in wanted.items() for r in ranges if len(r)}
-        self.left = {key: r.limit for key, r in self.open.items()}
+        self.left = {key: _records(r) for key, r in self.open.items()}
+        self.limited = {key for key, r in self.open.items() if r.limit is not None}
+
+    def expected(self) -> int:
+        """Return how many records can still come."""
+        return sum(self.left[key] for key in self.open)
 
     def take(self, messages: list[Any]) -> tuple[list[Any], set[tuple[str, int]]]:
         """Return the messages inside the ranges, and the partitions that are done."""
@@ -109,11 +114,10 @@ class _Progress:
                 inside = [m for m in run if m.offset() < r.end]
                 done.add(key)
             left = self.left[key]
-            if left is not None:
-                if len(inside) >= left:
-                    inside = inside[:left]
-                    done.add(key)
-                self.left[key] = left - len(inside)
+            if key in self.limited and len(inside) >= left:
+                inside = inside[:left]
+                done.add(key)
+            self.left[key] = min(left - len(inside), max(0, r.end - 1 - run[-1].offset()))
             kept.append(inside)
         return list(chain.from_iterable(kept)), done
 
@@ -150,7 +154,9 @@ def read(
         consumer.assign([TopicPartition(t, p, r.start) for (t, p), r in progress.open.items()])
         deadline = time.monotonic() + timeout
         while progress.open:
-            batch = consumer.consume(_BATCH, timeout=_POLL_SECONDS)
+            batch = consumer.consume(
+                max(1, min(_BATCH, progress.expected())), timeout=_POLL_SECONDS
+            )
             done = _ended(cluster, [m for m in batch if m.error() is not None])
             messages, full = progress.take([m for m in batch if m.error() is None])
             records.add(messages)
@@ -173,14 +179,20 @@ def read(
     return records
 
 
+def _records(r: Range) -> int:
+    """Return how many records a range can give at most."""
+    return len(r) if r.limit is None else min(len(r), r.limit)
+
+
 def _fetching(ranges: Iterable[Range]) -> dict[str, Any]:
     """Keep librdkafka from reading ahead far beyond what is wanted."""
-    total = sum(len(r) if r.limit is None else min(len(r), r.limit) for r in ranges)
+    total = sum(map(_records, ranges))
     overrides: dict[str, Any] = {
         "queued.min.messages": max(1, min(total, 100_000)),
         "queued.max.messages.kbytes": 65_536,
         "fetch.wait.max.ms": 20,
         "fetch.error.backoff.ms": 50,
+        "fetch.queue.backoff.ms": 1,  # the default of 1 s is spent each time the queue was full
     }
     if total <= _SMALL_READ:
         overrides["max.partition.fetch.bytes"] = _SMALL_FETCH
