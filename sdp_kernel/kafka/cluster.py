@@ -39,6 +39,7 @@ _JAVA_ONLY = re.compile(
     r"sasl\.jaas\.config|sasl\.(login|client)\..*|ssl\.truststore\..*|ssl\.keystore\.type"
     r"|(key|value)\.(de)?serializer|config\.providers.*"
 )
+_RETRY_SECONDS = (0.05, 0.1, 0.3, 0)
 _SILENCE = (
     "_TRANSPORT",
     "_TIMED_OUT",
@@ -179,9 +180,7 @@ class Cluster:
         from confluent_kafka import TopicCollection
 
         check_topic_name(topic)
-        described = self.admin.describe_topics(
-            TopicCollection([topic]), request_timeout=CALL_SECONDS
-        )[topic]
+        described = self.admin.describe_topics(TopicCollection([topic]), request_timeout=CALL_SECONDS)[topic]
         return sorted(p.id for p in self.result(described, topic=topic).partitions)
 
     def offsets(self, wanted: Mapping[tuple[str, int], Any]) -> dict[tuple[str, int], Any]:
@@ -198,18 +197,27 @@ class Cluster:
         if not wanted:
             return {}
         level = self.settings.properties.get("isolation.level", "read_committed")
-        futures = self.admin.list_offsets(
-            {TopicPartition(*key): spec for key, spec in wanted.items()},
-            isolation_level=IsolationLevel[level.upper()],
-            request_timeout=CALL_SECONDS,
-        )
         found: dict[tuple[str, int], Any] = {}
-        for partition, future in futures.items():
-            key = (partition.topic, partition.partition)
-            try:
-                found[key] = future.result(timeout=2 * CALL_SECONDS)
-            except (KafkaException, TimeoutError) as error:
-                found[key] = self.error(error, topic=partition.topic)
+        ask = dict(wanted)
+        for pause in _RETRY_SECONDS:
+            futures = self.admin.list_offsets(
+                {TopicPartition(*key): spec for key, spec in ask.items()},
+                isolation_level=IsolationLevel[level.upper()],
+                request_timeout=CALL_SECONDS,
+            )
+            again = {}
+            for partition, future in futures.items():
+                key = (partition.topic, partition.partition)
+                try:
+                    found[key] = future.result(timeout=2 * CALL_SECONDS)
+                except (KafkaException, TimeoutError) as error:
+                    found[key] = self.error(error, topic=partition.topic, look_up=False)
+                    if _passing(error):  # a topic just made, a leader just moved
+                        again[key] = ask[key]
+            ask = again
+            if not ask:
+                break
+            time.sleep(pause)
         return found
 
     def watermarks(self, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
@@ -284,8 +292,11 @@ class Cluster:
         except (KafkaException, TimeoutError) as error:
             raise self.error(error, topic=topic) from None
 
-    def error(self, cause: Exception, *, topic: str = "") -> SdpError:
-        """Turn an error of ``confluent_kafka`` into one that names the cluster and the topic."""
+    def error(self, cause: Exception, *, topic: str = "", look_up: bool = True) -> SdpError:
+        """Turn an error of ``confluent_kafka`` into one that names the cluster and the topic.
+
+        ``look_up`` asks the cluster for close matches to an unknown topic.
+        """
         from confluent_kafka import KafkaError
 
         first = cause.args[0] if cause.args else None
@@ -293,7 +304,7 @@ class Cluster:
         if code in {getattr(KafkaError, name) for name in _SILENCE}:
             return self._unreachable()
         if code in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC} and topic:  # noqa: SLF001
-            return self._not_found(topic)
+            return self._not_found(topic, look_up=look_up)
         where = f"topic {topic!r} on " if topic else ""
         text = first.str() if isinstance(first, KafkaError) else str(cause)
         return TopicError(
@@ -311,10 +322,10 @@ class Cluster:
             " the embedded stack starts with `sdp up`",
         )
 
-    def _not_found(self, topic: str) -> TopicNotFound:
+    def _not_found(self, topic: str, *, look_up: bool) -> TopicNotFound:
         import difflib
 
-        names = sorted(self.metadata().topics)
+        names = sorted(self.metadata().topics) if look_up else []
         close = difflib.get_close_matches(topic, names, n=3) or [
             name for name in names if name.lower() == topic.lower()
         ]
@@ -345,6 +356,17 @@ class Cluster:
         else:
             self._trouble = error.str()
         self.logger.debug("kafka %s: %s", self.alias, error.str())
+
+
+def _passing(error: Exception) -> bool:
+    from confluent_kafka import KafkaError
+
+    first = error.args[0] if error.args else None
+    return isinstance(first, KafkaError) and first.code() in {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+    }
 
 
 def _for_librdkafka(config: dict[str, str]) -> dict[str, str]:

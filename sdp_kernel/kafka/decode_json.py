@@ -330,9 +330,7 @@ def _column(values: list[Any], depth: int) -> tuple[Any, bool]:
             return pa.array(values, pa.struct([])), False
         if len(columns) <= MAX_FIELDS:
             absent = pa.array([v is None for v in values])
-            return pa.StructArray.from_arrays(
-                list(columns.values()), names=list(columns), mask=absent
-            ), False
+            return pa.StructArray.from_arrays(list(columns.values()), names=list(columns), mask=absent), False
     return pa.array([None if v is None else _dump(v).decode() for v in values], pa.string()), True
 
 

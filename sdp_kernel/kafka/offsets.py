@@ -59,15 +59,11 @@ def plan(
     return _narrow(ranges, n, where, lambda ms: _offsets_at(cluster, topic, ranges, ms))
 
 
-def _offsets_at(
-    cluster: Cluster, topic: str, ranges: Sequence[Range], ms: int
-) -> dict[int, int] | None:
+def _offsets_at(cluster: Cluster, topic: str, ranges: Sequence[Range], ms: int) -> dict[int, int] | None:
     """Return partition → first offset with a timestamp of at least ``ms``; None on any error."""
     from confluent_kafka.admin import OffsetSpec  # noqa: PLC0415
 
-    answers = cluster.offsets(
-        {(topic, r.partition): OffsetSpec.for_timestamp(ms) for r in ranges}
-    )
+    answers = cluster.offsets({(topic, r.partition): OffsetSpec.for_timestamp(ms) for r in ranges})
     if any(isinstance(answer, Exception) for answer in answers.values()):
         return None
     ends = {r.partition: r.end for r in ranges}
@@ -112,9 +108,7 @@ def _narrow(
     return [r for r in best if len(r)]
 
 
-def further_back(
-    ranges: Sequence[Range], watermarks: Mapping[int, tuple[int, int]]
-) -> list[Range]:
+def further_back(ranges: Sequence[Range], watermarks: Mapping[int, tuple[int, int]]) -> list[Range]:
     """Plan the offsets before ``ranges``, twice as many.
 
     Compaction and transactions leave offsets without a record, so a range can hold fewer

@@ -123,7 +123,12 @@ class _Progress:
 
 
 def read(
-    cluster: Cluster, wanted: Mapping[str, Sequence[Range]], *, timeout: float = 10.0
+    cluster: Cluster,
+    wanted: Mapping[str, Sequence[Range]],
+    *,
+    timeout: float = 10.0,
+    until: float = float("inf"),
+    forgive: bool = False,
 ) -> Records:
     """Read ranges of any number of topics with one consumer.
 
@@ -136,6 +141,11 @@ def read(
         Topic → ranges.
     timeout
         Seconds without a new record after which reading stops; what came is kept.
+    until
+        The time on ``time.monotonic()``'s clock at which reading stops in any case.
+    forgive
+        Pass over partitions that may not be read, and give nothing rather than an error where
+        nothing came.
 
     Raises
     ------
@@ -154,11 +164,10 @@ def read(
         consumer.assign([TopicPartition(t, p, r.start) for (t, p), r in progress.open.items()])
         deadline = time.monotonic() + timeout
         while progress.open:
-            batch = consumer.consume(
-                max(1, min(_BATCH, progress.expected())), timeout=_POLL_SECONDS
-            )
-            done = _ended(cluster, [m for m in batch if m.error() is not None])
-            messages, full = progress.take([m for m in batch if m.error() is None])
+            batch = consumer.consume(max(1, min(_BATCH, progress.expected())), timeout=_POLL_SECONDS)
+            events = [m for m in batch if m.error() is not None]
+            done = _ended(cluster, events, forgive=forgive) if events else set()
+            messages, full = progress.take([m for m in batch if m.error() is None] if events else batch)
             records.add(messages)
             closed = (done | full) & progress.open.keys()
             if closed:
@@ -167,10 +176,10 @@ def read(
                 consumer.incremental_unassign([TopicPartition(*key) for key in closed])
             if messages or closed:
                 deadline = time.monotonic() + timeout
-            elif time.monotonic() > deadline:
-                records.complete = False
+            if time.monotonic() > min(deadline, until):
+                records.complete = not progress.open
                 break
-    if not records.complete and not records:
+    if not records.complete and not records and not forgive:
         cluster.metadata()  # raises where the brokers are gone
         raise TopicError(
             f"Kafka {cluster.alias!r} gave no record of {', '.join(map(repr, wanted))} within {timeout:g} s",
@@ -199,7 +208,7 @@ def _fetching(ranges: Iterable[Range]) -> dict[str, Any]:
     return overrides
 
 
-def _ended(cluster: Cluster, events: Iterable[Any]) -> set[tuple[str, int]]:
+def _ended(cluster: Cluster, events: Iterable[Any], *, forgive: bool) -> set[tuple[str, int]]:
     """Return the partitions whose end was reached; raise what is a real error."""
     from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415
 
@@ -213,6 +222,8 @@ def _ended(cluster: Cluster, events: Iterable[Any]) -> set[tuple[str, int]]:
             ended.add((event.topic(), event.partition()))  # retention overtook the plan
         elif code == KafkaError.GROUP_AUTHORIZATION_FAILED or error.retriable():
             continue  # the group is never joined; librdkafka tries again by itself
+        elif event.topic() and forgive:
+            ended.add((event.topic(), event.partition()))
         elif event.topic() and code not in {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:  # noqa: SLF001
             raise cluster.error(KafkaException(error), topic=event.topic())
     return ended
