@@ -26,8 +26,10 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         pa.uint64(): pd.UInt64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
+    frame: pd.DataFrame
     if not any(column.null_count and column.type in nullable for column in table.columns):
-        return table.to_pandas()
+        frame = table.to_pandas()
+        return frame
     series = [
         column.to_pandas(types_mapper=nullable.get if column.null_count else None) for column in table.columns
     ]

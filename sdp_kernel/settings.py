@@ -27,8 +27,8 @@ else:
 
 FILE_NAME = "sdp.toml"
 STATE_DIR_NAME = ".sdp"
-_SECRET_NAME = re.compile(r"password|secret|token|credential|\.jaas\.config$|api[._-]?key", re.I)
-_REFERENCE = re.compile(r"^(env|file):(.+)$", re.S)
+_SECRET_NAME = re.compile(r"password|secret|token|credential|\.jaas\.config$|api[._-]?key", re.IGNORECASE)
+_REFERENCE = re.compile(r"^(env|file):(.+)$", re.DOTALL)
 _ALIAS = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _CONFIG_PROVIDERS = {
     "env": "org.apache.flink.kafka.shaded.org.apache.kafka.common.config.provider.EnvVarConfigProvider",

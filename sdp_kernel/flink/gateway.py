@@ -17,7 +17,7 @@ from sdp_kernel.flink import faults
 _CONNECT_S, _READ_S = 5.0, 60.0
 
 
-class GatewayFault(SqlError):
+class GatewayFault(SqlError):  # noqa: N818
     """The gateway answered with an error; ``errors`` is its list."""
 
     def __init__(self, errors: list[str], status: int) -> None:

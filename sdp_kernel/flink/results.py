@@ -8,7 +8,7 @@ read into ``Decimal`` without passing through a float; BYTES are base64; TIMESTA
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 import pyarrow as pa
@@ -16,6 +16,9 @@ import pyarrow.compute as pc
 
 from sdp_kernel.errors import ResultError
 from sdp_kernel.flink.types import Column, LogicalType, arrow_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE = "INSERT", "UPDATE_BEFORE", "UPDATE_AFTER", "DELETE"
 _FIRST_NS_YEAR, _LAST_NS_YEAR = "1678-", "2262-"
@@ -102,12 +105,12 @@ class PageDecoder:
             "Page",
             [
                 ("resultType", str),
-                ("results", Optional[data], None),
-                ("nextResultUri", Optional[str], None),
-                ("jobID", Optional[str], None),
+                ("results", Optional[data], None),  # noqa: UP045
+                ("nextResultUri", Optional[str], None),  # noqa: UP045
+                ("jobID", Optional[str], None),  # noqa: UP045
             ],
         )
-        self._decode = msgspec.json.Decoder(page).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(page).decode
         self._decode_fields = msgspec.json.Decoder(list[fields]).decode
 
     def rows(self, page: bytes) -> tuple[list[Any], set[str], bool, int | None, str | None]:
@@ -150,7 +153,7 @@ def raw_rows(page: bytes) -> list[RawRow]:
     return _decode_raw(page).results.data
 
 
-def build(values: list[Any], type_: LogicalType) -> pa.Array:  # noqa: PLR0911
+def build(values: list[Any], type_: LogicalType) -> pa.Array:
     """Build an Arrow array from decoded JSON values.
 
     Raises

@@ -147,7 +147,8 @@ class Runner:
             for column in columns
         )
         query.state, query.rows = "running", None
-        reader = _Reader(self, query, f"SELECT {', '.join(selected)} FROM (\n{failed.sql}\n)", columns=types)
+        wrapped = f"SELECT {', '.join(selected)} FROM (\n{failed.sql}\n)"  # noqa: S608 - names are quoted
+        reader = _Reader(self, query, wrapped, columns=types)
         state = reader.read(**options)  # type: ignore[arg-type]
         if state in {"limit", "timeout"}:
             self.stop(reader.operation, query.job_id)

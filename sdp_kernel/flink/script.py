@@ -162,7 +162,7 @@ def split(text: str) -> list[Statement]:
 
 def _opens_set(run: list[Token]) -> bool:
     words = [token.upper for token in run[-3:]]
-    return words == ["STATEMENT", "SET", "BEGIN"] or words == ["BEGIN", "STATEMENT", "SET"]
+    return words in (["STATEMENT", "SET", "BEGIN"], ["BEGIN", "STATEMENT", "SET"])
 
 
 def _statement(text: str, run: list[Token]) -> Statement:
@@ -172,7 +172,7 @@ def _statement(text: str, run: list[Token]) -> Statement:
     return Statement(text[start:end], start, kind, target, temporary)
 
 
-def _classify(run: list[Token]) -> tuple[str, str | None]:  # noqa: PLR0911
+def _classify(run: list[Token]) -> tuple[str, str | None]:
     words = [token.upper if token.kind == "word" else token.text for token in run[:8]]
     first = words[0]
     if first in _QUERY_WORDS or first == "(":

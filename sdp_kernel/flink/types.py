@@ -64,9 +64,9 @@ class LogicalType:
 
     def json_type(self) -> Any:
         """Return the type msgspec decodes a JSON value of this type to."""
-        return Optional[self._json_type()]  # noqa: UP007, UP045
+        return Optional[self._json_type()]  # noqa: UP045
 
-    def _json_type(self) -> Any:  # noqa: PLR0911
+    def _json_type(self) -> Any:
         root = self.root
         if root in _INTEGERS or root.startswith("INTERVAL"):
             return int
@@ -83,8 +83,8 @@ class LogicalType:
         if root in {"MAP", "MULTISET"}:
             value = self.children[1].json_type() if root == "MAP" else int
             if self.as_entries:
-                entry = TypedDict("entry", {"key": self.children[0].json_type(), "value": value})  # type: ignore[misc]
-                return list[entry]
+                entry = {"key": self.children[0].json_type(), "value": value}
+                return list[TypedDict("entry", entry)]  # type: ignore[operator]
             return dict[str, value]  # type: ignore[valid-type]
         if root in {"ROW", "STRUCTURED_TYPE"}:
             fields = {n: c.json_type() for n, c in zip(self.names, self.children, strict=True)}
@@ -93,7 +93,7 @@ class LogicalType:
             return str
         return Any
 
-    def arrow(self) -> pa.DataType:  # noqa: PLR0911
+    def arrow(self) -> pa.DataType:
         """Return the Arrow type; nothing is lost in it."""
         root = self.root
         if root in _INTEGERS:
@@ -140,7 +140,7 @@ class LogicalType:
         """Return the type as it is written in DDL."""
         return self._sql() + ("" if self.nullable else " NOT NULL")
 
-    def _sql(self) -> str:  # noqa: PLR0911
+    def _sql(self) -> str:
         root = self.root
         if root in {"CHAR", "VARCHAR", "BINARY", "VARBINARY"}:
             if self.length == _MAX_LENGTH:

@@ -1,0 +1,257 @@
+"""The magics: they parse, call the workbench, and hand over to display. Nothing else.
+
+``%sdp``, ``%topics``, ``%topic``, ``%sample``, ``%table``, ``%%flinksql``, ``%promote``.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError as BadUsage
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from sdp_kernel.flink.query import Query
+    from sdp_kernel.workbench import Workbench
+
+DEFAULT_LIMIT = 10_000
+_MAGICS: dict[int, SdpMagics] = {}
+
+
+def register(ipython: InteractiveShell) -> None:
+    """Register the magics with a shell."""
+    if id(ipython) not in _MAGICS:
+        _MAGICS[id(ipython)] = SdpMagics(ipython)
+        ipython.register_magics(_MAGICS[id(ipython)])
+
+
+def unregister(ipython: InteractiveShell) -> None:
+    """Close the shell's workbench."""
+    magics = _MAGICS.pop(id(ipython), None)
+    if magics is not None:
+        magics.close()
+
+
+def _params(pairs: list[str] | None) -> dict[str, str]:
+    values = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadUsage(f"--param takes NAME=VALUE, not {pair!r}")
+        values[name] = value
+    return values
+
+
+@magics_class
+class SdpMagics(Magics):
+    """The magics of one shell, over one workbench."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._workbench: Workbench | None = None
+        self._profile = "local"
+
+    @property
+    def workbench(self) -> Workbench:
+        """The shell's workbench, on the profile chosen by ``%sdp connect``."""
+        if self._workbench is None:
+            from sdp_kernel.notebook.progress import StackProgress  # noqa: PLC0415
+            from sdp_kernel.workbench import connect  # noqa: PLC0415
+
+            self._workbench = connect(self._profile, notify=_notify, progress=StackProgress())
+        return self._workbench
+
+    def close(self) -> None:
+        """Close the workbench, if one is open."""
+        if self._workbench is not None:
+            self._workbench.close()
+            self._workbench = None
+
+    @line_magic
+    def sdp(self, line: str) -> Any:
+        """``%sdp up | down | status | logs COMPONENT | connect PROFILE | workbench``."""
+        from sdp_kernel.notebook import stack_view  # noqa: PLC0415
+
+        words = shlex.split(line)
+        match words:
+            case ["connect", profile]:
+                from sdp_kernel.workbench import connect  # noqa: PLC0415
+
+                connect(profile).close()
+                self.close()
+                self._profile = profile
+                return self.workbench
+            case ["workbench"]:
+                return self.workbench
+            case ["up"]:
+                stack_view.up(self.workbench)
+            case ["down"]:
+                self.close()
+                stack_view.down(self.workbench)
+                self.close()
+            case [] | ["status"]:
+                stack_view.status(self.workbench)
+            case ["logs", component]:
+                stack_view.logs(self.workbench, component)
+            case _:
+                raise BadUsage("%sdp up | down | status | logs COMPONENT | connect PROFILE | workbench")
+        return None
+
+    @magic_arguments()
+    @argument("--cluster", help="alias of the Kafka cluster")
+    @argument("--internal", action="store_true", help="list internal topics too")
+    @line_magic
+    def topics(self, line: str) -> None:
+        """List topics: partitions, messages, format, age of the last record."""
+        from sdp_kernel.notebook import display  # noqa: PLC0415
+
+        args = parse_argstring(self.topics, line)
+        display.topics(self.workbench.topics(cluster=args.cluster, internal=args.internal))
+
+    @magic_arguments()
+    @argument("topic")
+    @argument("--cluster", help="alias of the Kafka cluster")
+    @line_magic
+    def topic(self, line: str) -> None:
+        """Show one topic: partitions, offsets, configuration."""
+        from sdp_kernel.notebook import display  # noqa: PLC0415
+
+        args = parse_argstring(self.topic, line)
+        display.topic(self.workbench.topic(args.topic, cluster=args.cluster))
+
+    @magic_arguments()
+    @argument("topic")
+    @argument("-n", type=int, default=100, help="messages to read (100)")
+    @argument("--head", action="store_true", help="the oldest messages")
+    @argument("--tail", action="store_true", help="the newest messages (default)")
+    @argument("--format", help="json, text or bytes; detected otherwise")
+    @argument("--as", dest="variable", metavar="NAME", help="keep the DataFrame in this variable")
+    @argument("--cluster", help="alias of the Kafka cluster")
+    @line_magic
+    def sample(self, line: str) -> pd.DataFrame:
+        """Sample a topic into a DataFrame. Joins no group, commits nothing."""
+        from sdp_kernel.notebook import display  # noqa: PLC0415
+
+        args = parse_argstring(self.sample, line)
+        if args.head and args.tail:
+            raise BadUsage("--head or --tail, not both")
+        where = "head" if args.head else "tail"
+        sample = self.workbench.sample(
+            args.topic, n=args.n, where=where, format=args.format, cluster=args.cluster
+        )
+        display.sample(sample)
+        frame = sample.df
+        if args.variable:
+            self._keep(args.variable, frame)
+        return frame
+
+    @magic_arguments()
+    @argument("topic")
+    @argument("-n", type=int, default=1000, help="messages to look at (1000)")
+    @argument("--name", help="the table's name; the topic's otherwise")
+    @argument("--format", help="json, text or bytes; detected otherwise")
+    @argument("--cluster", help="alias of the Kafka cluster")
+    @argument("--run", action="store_true", help="run it, instead of putting it into the next cell")
+    @line_magic
+    def table(self, line: str) -> None:
+        """Infer a CREATE TABLE from a topic and put it into the next cell to edit."""
+        from sdp_kernel.notebook import display  # noqa: PLC0415
+
+        args = parse_argstring(self.table, line)
+        sketch = self.workbench.table(
+            args.topic, n=args.n, name=args.name, format=args.format, cluster=args.cluster
+        )
+        display.sketch(sketch)
+        if args.run:
+            self._run(sketch.ddl, name=None)
+        else:
+            self.shell.set_next_input(f"%%flinksql\n{sketch.ddl}")
+
+    @magic_arguments()
+    @argument("name", nargs="?", help="variable for the Query; also its name for %%promote")
+    @argument(
+        "--limit", type=int, default=DEFAULT_LIMIT, help="stop a SELECT at so many rows (10000; 0: none)"
+    )
+    @argument("--timeout", type=float, help="stop a SELECT after so many seconds")
+    @argument("--param", action="append", metavar="NAME=VALUE", help="a value for ${NAME}")
+    @cell_magic
+    def flinksql(self, line: str, cell: str) -> None:
+        """Run Flink SQL; rows show as they come."""
+        args = parse_argstring(self.flinksql, line)
+        if args.name is not None and not args.name.isidentifier():
+            raise BadUsage(f"{args.name!r} cannot be a variable's name")
+        self._run(
+            cell,
+            name=args.name,
+            limit=args.limit or None,
+            timeout=args.timeout,
+            params=_params(args.param),
+            first_line=2,
+        )
+
+    def _run(self, text: str, *, name: str | None, **options: Any) -> None:
+        from sdp_kernel.notebook import display  # noqa: PLC0415
+
+        view = display.View()
+
+        def start(query: Query) -> None:
+            nonlocal view
+            view = display.View()
+            self._keep(name or "_query", query)
+            if query.statement.is_query:
+                display.query(view, query)
+
+        def redraw(query: Query) -> None:
+            display.query(view, query)
+
+        self.workbench.sql(text, name=name, on_start=start, on_update=redraw, on_statement=redraw, **options)
+
+    def _keep(self, name: str, value: Any) -> None:
+        self.shell.user_ns[name] = value
+
+    @magic_arguments()
+    @argument("name", help="the NAME of a %%%%flinksql cell")
+    @argument("--job", required=True, help="the job's name")
+    @argument("--to", metavar="TOPIC", help="the output topic of a SELECT")
+    @argument("--key", help="key columns of the output, with commas; the planner's otherwise")
+    @argument("--repository", help="the git repository; [promote] repository or this one otherwise")
+    @argument("--plan", action="store_true", help="show the plan, write nothing")
+    @argument("--run", action="store_true", help="start the job on the session cluster")
+    @argument("--replace", action="store_true", help="replace a job of that name")
+    @line_magic
+    def promote(self, line: str) -> Any:
+        """Turn a validated cell into a job definition on a branch of the team's repository."""
+        from sdp_kernel.notebook import display  # noqa: PLC0415
+        from sdp_kernel.notebook.source import current_cell, notebook_path  # noqa: PLC0415
+
+        args = parse_argstring(self.promote, line)
+        notebook = notebook_path(self.shell.user_ns)
+        ran = self.workbench.queries.get(args.name)
+        plan = self.workbench.promote(
+            args.name,
+            job=args.job,
+            to=args.to,
+            key=[column.strip() for column in args.key.split(",")] if args.key else None,
+            repository=Path(args.repository).expanduser() if args.repository else None,
+            current_text=current_cell(notebook, args.name, since=ran.started) if notebook and ran else None,
+            notebook=notebook.name if notebook else None,
+            replace=args.replace,
+        )
+        display.show(plan.to_html(), plan.to_text())
+        if args.plan:
+            return plan
+        applied = plan.apply(run=args.run)
+        display.show(applied.to_html(), applied.to_text())
+        return None
+
+
+def _notify(line: str) -> None:
+    from sdp_kernel.notebook import display, html  # noqa: PLC0415
+
+    display.show(html.panel([html.chip("note", "warn")], html.note(line)), line)

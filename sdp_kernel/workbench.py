@@ -1,0 +1,341 @@
+"""The composition root: the one place that wires the rooms together. Magics and CLI call this."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel import settings as settings_
+from sdp_kernel.errors import NotValidated, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from typing_extensions import Self
+
+    from sdp_kernel.flink.query import Query
+    from sdp_kernel.flink.session import Session
+    from sdp_kernel.kafka.cluster import Cluster
+    from sdp_kernel.kafka.infer import TableSketch
+    from sdp_kernel.kafka.sample import Sample
+    from sdp_kernel.kafka.topics import TopicDetail
+    from sdp_kernel.local.stack import Stack
+    from sdp_kernel.promote import Plan
+
+
+def connect(
+    profile: str = "local",
+    *,
+    directory: Path | None = None,
+    gateway: str | None = None,
+    notify: Callable[[str], None] | None = None,
+    progress: Callable[[Any], None] | None = None,
+) -> Workbench:
+    """Open a workbench on a profile.
+
+    Parameters
+    ----------
+    profile
+        A profile of ``sdp.toml``; ``local``, the embedded stack, needs no file.
+    directory
+        Where to look for ``sdp.toml`` from, upward; the working directory by default.
+    gateway
+        A gateway's address, to use in place of the profile's.
+    notify
+        Takes one line about something done behind the user's back.
+    progress
+        Takes the embedded stack's progress while it starts.
+
+    Raises
+    ------
+    SettingsError
+        The file or the profile is wrong. Nothing is contacted yet: that happens at the first call.
+    """
+    import dataclasses  # noqa: PLC0415
+
+    loaded = settings_.load(directory)
+    chosen = loaded.profile(profile)
+    if gateway is not None:
+        chosen = dataclasses.replace(chosen, gateway=gateway.rstrip("/"))
+    return Workbench(loaded, chosen, notify=notify, progress=progress)
+
+
+class Workbench:
+    """One profile, opened: its gateway session, its Kafka clusters, its queries.
+
+    Parts are opened when first used. Also a context manager.
+    """
+
+    def __init__(
+        self,
+        settings: settings_.Settings,
+        profile: settings_.Profile,
+        *,
+        notify: Callable[[str], None] | None = None,
+        progress: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self._profile = profile
+        self._notify = notify
+        self._progress = progress
+        self._resolved = not profile.embedded
+        self._session: Session | None = None
+        self._clusters: dict[str, Cluster] = {}
+        self.queries: dict[str, Query] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = self._profile.gateway or "embedded stack"
+        return f"<Workbench {self._profile.name}: {where}>"
+
+    @property
+    def stack(self) -> Stack:
+        """The embedded stack of this project."""
+        from sdp_kernel.local.stack import Stack  # noqa: PLC0415
+
+        return Stack(self.settings.state_dir, settings=self.settings.local)
+
+    @property
+    def profile(self) -> settings_.Profile:
+        """The profile, with the embedded stack's addresses filled in; starts it if need be."""
+        if not self._resolved:
+            self._profile = self.stack.up(self._progress).to_profile(self._profile)
+            self._resolved = True
+        return self._profile
+
+    @property
+    def session(self) -> Session:
+        """The gateway session."""
+        if self._session is None:
+            from sdp_kernel.flink.ledger import Ledger  # noqa: PLC0415
+            from sdp_kernel.flink.session import Session  # noqa: PLC0415
+
+            profile = self.profile
+            name = f"{profile.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+            self._session = Session(
+                profile.gateway or "",
+                jobmanager=profile.jobmanager,
+                properties=profile.session,
+                fragments={f"kafka.{c.alias}": c.sql_fragment() for c in profile.kafka.values()},
+                defaults=profile.parameters,
+                ledger=Ledger(self.settings.state_dir / "ledgers" / name),
+                read_only=profile.read_only,
+                notify=self._notify,
+            )
+        return self._session
+
+    def cluster(self, alias: str | None = None) -> Cluster:
+        """Return a Kafka cluster of the profile; the only one, or ``main``, by default."""
+        from sdp_kernel.kafka.cluster import Cluster  # noqa: PLC0415
+
+        known = self.profile.kafka
+        if alias is None:
+            alias = next(iter(known)) if len(known) == 1 else "main"
+        if alias not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise UsageError(
+                f"the profile {self.profile.name} has no Kafka cluster {alias!r}",
+                hint=f"known: {names}; add [profiles.{self.profile.name}.kafka.{alias}] to sdp.toml",
+            )
+        if alias not in self._clusters:
+            self._clusters[alias] = Cluster(known[alias])
+        return self._clusters[alias]
+
+    def sql(
+        self,
+        text: str,
+        *,
+        name: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+        params: Mapping[str, object] | None = None,
+        first_line: int = 1,
+        on_start: Callable[[Query], None] | None = None,
+        on_update: Callable[[Query], None] | None = None,
+        on_statement: Callable[[Query], None] | None = None,
+    ) -> Query:
+        """Run one or more SQL statements; returns the last one's :class:`Query`.
+
+        Parameters
+        ----------
+        name
+            Keeps the query under this name, for ``promote``.
+        limit, timeout
+            Rows of the current table, and seconds, at which a SELECT is stopped; None for no bound.
+        params
+            Values for ``${name}``.
+        first_line
+            The cell's line the text starts at, for the places errors name.
+        on_start, on_update, on_statement
+            Callbacks of :meth:`sdp_kernel.flink.session.Session.execute`.
+
+        Raises
+        ------
+        UsageError, ParameterError, StatementError, JobFailed, ResultError, GatewayUnreachable
+            As their names say.
+        """
+        if limit is not None and limit < 1:
+            raise UsageError(f"limit must be at least 1, not {limit}", hint="leave it out for no limit")
+        if timeout is not None and timeout <= 0:
+            raise UsageError(f"timeout must be above 0 seconds, not {timeout}", hint="leave it out for none")
+
+        def started(query: Query) -> None:
+            if name is not None:
+                self.queries[name] = query
+            if on_start is not None:
+                on_start(query)
+
+        return self.session.execute(
+            text,
+            name=name,
+            limit=limit,
+            timeout=timeout,
+            params=params,
+            first_line=first_line,
+            on_start=started,
+            on_update=on_update,
+            on_statement=on_statement,
+        )
+
+    def topics(self, *, cluster: str | None = None, internal: bool = False) -> pd.DataFrame:
+        """List topics: one row each, columns topic, partitions, messages, size, format, last, age."""
+        import pandas as pd  # noqa: PLC0415
+
+        from sdp_kernel.kafka.topics import list_topics  # noqa: PLC0415
+
+        summaries = list_topics(self.cluster(cluster), internal=internal)
+        return pd.DataFrame(
+            [
+                {
+                    "topic": s.name,
+                    "partitions": s.partitions,
+                    "messages": s.messages,
+                    "size": s.size,
+                    "format": s.format,
+                    "last": s.last_timestamp,
+                    "age": s.age,
+                }
+                for s in summaries
+            ],
+            columns=["topic", "partitions", "messages", "size", "format", "last", "age"],
+        )
+
+    def topic(self, name: str, *, cluster: str | None = None) -> TopicDetail:
+        """Describe a topic: partitions, leaders, offsets, configuration, time range."""
+        from sdp_kernel.kafka.topics import describe_topic  # noqa: PLC0415
+
+        return describe_topic(self.cluster(cluster), name)
+
+    def sample(
+        self,
+        topic: str,
+        *,
+        n: int = 100,
+        where: str = "tail",
+        format: str | None = None,  # noqa: A002 - the word Kafka and Flink use
+        cluster: str | None = None,
+        timeout: float = 10.0,
+    ) -> Sample:
+        """Read ``n`` messages without joining a group or committing; see :func:`kafka.sample.sample`."""
+        from sdp_kernel.kafka.sample import sample  # noqa: PLC0415
+
+        return sample(self.cluster(cluster), topic, n=n, where=where, format=format, timeout=timeout)  # type: ignore[arg-type]
+
+    def table(
+        self,
+        topic: str,
+        *,
+        n: int = 1000,
+        name: str | None = None,
+        cluster: str | None = None,
+        format: str | None = None,  # noqa: A002
+    ) -> TableSketch:
+        """Infer a CREATE TABLE from a sample of ``n`` messages."""
+        from sdp_kernel.kafka.infer import infer_table  # noqa: PLC0415
+
+        opened = self.cluster(cluster)
+        sample = self.sample(topic, n=n, cluster=cluster, format=format)
+        return infer_table(sample, name=name, alias=opened.alias)
+
+    def promote(
+        self,
+        query: Query | str,
+        *,
+        job: str,
+        to: str | None = None,
+        key: Sequence[str] | None = None,
+        repository: Path | None = None,
+        current_text: str | None = None,
+        notebook: str | None = None,
+        replace: bool = False,
+    ) -> Plan:
+        """Plan the job definition of a validated query. Nothing is written: ``plan.apply()`` does.
+
+        Parameters
+        ----------
+        query
+            A query of this workbench, or its name.
+        job
+            The job's name, a Kubernetes name.
+        to
+            The output topic of a SELECT.
+        key
+            The output's key columns, where the planner's own are not wanted.
+        current_text
+            The cell's text as it stands now, where it is known.
+
+        Raises
+        ------
+        NotValidated, SliceError, UsageError, RepositoryError
+            As their names say; nothing has been written.
+        """
+        from sdp_kernel.deploy.session_cluster import run_sql_job  # noqa: PLC0415
+        from sdp_kernel.promote import build_plan  # noqa: PLC0415
+
+        if isinstance(query, str):
+            if query not in self.queries:
+                known = ", ".join(sorted(self.queries)) or "none"
+                raise NotValidated(
+                    f"no cell named {query!r} has run", hint=f"run %%flinksql {query} first; known: {known}"
+                )
+            query = self.queries[query]
+        session = self.session
+
+        def run(script: str, name: str) -> str:
+            return run_sql_job(session.jobmanager, script, name=name)
+
+        def create_topic(name: str, partitions: int, config: Mapping[str, str], alias: str = "main") -> bool:
+            return bool(self.cluster(alias).create_topic(name, partitions=partitions, config=dict(config)))
+
+        return build_plan(
+            query,
+            session,
+            job=job,
+            to=to,
+            key=tuple(key) if key else None,
+            settings=self.settings,
+            profile=self.profile,
+            repository=repository,
+            create_topic=create_topic,
+            run=run,
+            current_text=current_text,
+            notebook=notebook,
+            replace=replace,
+        )
+
+    def close(self) -> None:
+        """Close the session and the clients. The embedded stack goes on; ``stack.down()`` ends it."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        for cluster in self._clusters.values():
+            cluster.close()
+        self._clusters.clear()
