@@ -70,6 +70,13 @@ def check_topic_name(name: str) -> str:
     return name
 
 
+def admin_api() -> Any:
+    """Return ``confluent_kafka.admin``, untyped: its names are not exported by its stubs' rules."""
+    import confluent_kafka.admin
+
+    return confluent_kafka.admin
+
+
 class Cluster:
     """A Kafka cluster by its alias.
 
@@ -108,9 +115,7 @@ class Cluster:
     @cached_property
     def admin(self) -> Any:
         """The ``confluent_kafka.admin.AdminClient``; made on first use, then kept."""
-        from confluent_kafka.admin import AdminClient
-
-        return self._client(AdminClient, {})
+        return self._client(admin_api().AdminClient, {})
 
     @contextmanager
     def consumer(self, overrides: Mapping[str, Any] | None = None) -> Iterator[Any]:
@@ -225,11 +230,10 @@ class Cluster:
 
         ``high`` is the last stable offset, unless ``isolation.level`` is ``read_uncommitted``.
         """
-        from confluent_kafka.admin import OffsetSpec
-
+        spec = admin_api().OffsetSpec
         keys = [(topic, p) for p in partitions]
-        low = self.offsets(dict.fromkeys(keys, OffsetSpec.earliest()))
-        high = self.offsets(dict.fromkeys(keys, OffsetSpec.latest()))
+        low = self.offsets(dict.fromkeys(keys, spec.earliest()))
+        high = self.offsets(dict.fromkeys(keys, spec.latest()))
         for answer in (*low.values(), *high.values()):
             if isinstance(answer, Exception):
                 raise answer
@@ -264,9 +268,8 @@ class Cluster:
             The cluster refused, or the topic exists and ``exist_ok`` is false.
         """
         from confluent_kafka import KafkaError, KafkaException
-        from confluent_kafka.admin import NewTopic
 
-        topic = NewTopic(
+        topic = admin_api().NewTopic(
             check_topic_name(name),
             num_partitions=partitions,
             replication_factor=replication,

@@ -32,6 +32,7 @@ MAX_FIELDS = 1000
 MAX_DEPTH = 32
 _DISCOVER = 500
 _BLOCK = 4 << 20
+_PIECE = 16_384  # values: what is joined and searched at once stays in the cache
 _EXACT_INT = 2**53
 _DECIMAL_DIGITS = 38
 _BAD_VALUE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
@@ -104,7 +105,7 @@ def _sort_out(
 ) -> tuple[Sequence[int], list[int], dict[int, str]]:
     """Return the rows that are objects, those that are other JSON, and the errors."""
     try:
-        for _ in map(_check, values):
+        for _ in map(_check, values):  # type: ignore[arg-type]
             pass
     except (TypeError, *_BAD_VALUE):
         pass
@@ -174,39 +175,54 @@ def _bulk(values: list[bytes]) -> pa.Table | None:
     ``values`` must have been checked: pyarrow.json crashes on a top-level ``null`` and takes
     ``NaN`` for a number.
     """
-    text = b"\n".join(values)
-    if text.count(b"\n") != len(values) - 1:  # pretty-printed: a raw newline is only ever space
-        values = [value.replace(b"\n", b" ") for value in values]
-        text = b"\n".join(values)
-    if b"\r" in text:
-        text = text.replace(b"\r", b" ")
-    if not text.isascii():
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            return None
+    pieces = [_lines(values[i : i + _PIECE]) for i in range(0, len(values), _PIECE)]
     block = max(_BLOCK, max(map(len, values)) + 2)
     try:
-        first = values[:_DISCOVER] + values[_DISCOVER :: -(-len(values) // _DISCOVER)]
-        table = _parse(b"\n".join(first).replace(b"\r", b" "), block, {})
-        if _table_too_wide(table, MAX_FIELDS // 4):
+        if not all(piece.isascii() or piece.decode() for piece in pieces):
             return None
-        order = {name: None for name in table.column_names}
-        hints: dict[str, Any] = {}
-        for _ in range(3):
-            hints |= {f.name: _no_time(f.type) for f in table.schema if _has_time(f.type)}
-            table = _parse(text, block, hints)
-            if not any(_has_time(f.type) for f in table.schema):
-                break
-        else:
+        table = _discover(values, block)
+        if table is None:
             return None
-    except pa.ArrowInvalid:
+        order = dict.fromkeys(table.column_names)
+        table = _untimed(b"".join(pieces), block, table)
+    except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
-    if table.num_rows != len(values) or _table_too_wide(table, MAX_FIELDS):
-        return None
-    if not _unchanged(table, text):
+    if (
+        table is None
+        or table.num_rows != len(values)
+        or _table_too_wide(table, MAX_FIELDS)
+        or not _unchanged(table, pieces)
+    ):
         return None
     return table.select(list(order | dict.fromkeys(table.column_names)))
+
+
+def _lines(values: list[bytes]) -> bytes:
+    """Join values, one a line: a raw line break in checked JSON is only ever white space."""
+    text = b"\n".join(values)
+    if text.count(b"\n") != len(values) - 1:
+        text = b"\n".join([value.replace(b"\n", b" ") for value in values])
+    if b"\r" in text:
+        text = text.replace(b"\r", b" ")
+    return text + b"\n"
+
+
+def _discover(values: list[bytes], block: int) -> pa.Table | None:
+    """Parse some of the values, to know the order of fields and which look like timestamps."""
+    some = values[:_DISCOVER] + values[_DISCOVER :: -(-len(values) // _DISCOVER)]
+    table = _parse(_lines(some), block, {})
+    return None if _table_too_wide(table, MAX_FIELDS // 4) else table
+
+
+def _untimed(text: bytes, block: int, table: pa.Table) -> pa.Table | None:
+    """Parse everything with strings where pyarrow.json would make timestamps."""
+    hints: dict[str, Any] = {}
+    for _ in range(3):
+        hints |= {f.name: _no_time(f.type) for f in table.schema if _has_time(f.type)}
+        table = _parse(text, block, hints)
+        if not any(_has_time(f.type) for f in table.schema):
+            return table
+    return None
 
 
 def _parse(text: bytes, block: int, hints: dict[str, Any]) -> pa.Table:
@@ -263,10 +279,12 @@ def _floats(array: Any) -> list[Any]:
     return _floats(array.flatten()) if pa.types.is_list(array.type) else []
 
 
-def _unchanged(table: pa.Table, text: bytes) -> bool:
+def _unchanged(table: pa.Table, pieces: list[bytes]) -> bool:
     """Tell whether every number survived: pyarrow.json reads them as int64 or float64."""
-    digits = text.translate(_DIGIT_MAP)
-    if _LONG_RUN not in digits and _SMALL not in digits:
+    suspects = [
+        piece for piece in pieces if _LONG_RUN in (digits := piece.translate(_DIGIT_MAP)) or _SMALL in digits
+    ]
+    if not suspects:
         return True
     chunks = chain.from_iterable(column.chunks for column in table.columns)
     floats = list(chain.from_iterable(map(_floats, chunks)))
@@ -274,20 +292,20 @@ def _unchanged(table: pa.Table, text: bytes) -> bool:
         return True
     # An integer below 2**53 is exact as float64, and a column without greater ones has none.
     large = any((pc.max(pc.abs(leaf)).as_py() or 0) >= _EXACT_INT for leaf in floats)
-    for match in _NUMBER.finditer(text):
-        token = match[1]
-        if len(token) < len(_LONG_RUN) and b"e-" not in token and b"E-" not in token:
-            continue
-        try:
-            if token.lstrip(b"-").isdigit():
-                changed = large and int(float(token)) != int(token)
-            else:
-                changed = isinstance(_number(token.decode()), Decimal)
-        except (ValueError, ArithmeticError):  # digits and dashes inside a string
-            continue
-        if changed:
-            return False
-    return True
+    tokens = (match[1] for piece in suspects for match in _NUMBER.finditer(piece))
+    return not any(_changed(token, large=large) for token in tokens)
+
+
+def _changed(token: bytes, *, large: bool) -> bool:
+    """Tell whether float64 changes a number; what only looks like one is not changed."""
+    if len(token) < len(_LONG_RUN) and b"e-" not in token and b"E-" not in token:
+        return False
+    try:
+        if token.lstrip(b"-").isdigit():
+            return large and int(float(token)) != int(token)
+        return isinstance(_number(token.decode()), Decimal)
+    except (ValueError, ArithmeticError):  # digits and dashes inside a string
+        return False
 
 
 # --- value by value ------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from sdp_kernel.kafka.cluster import admin_api
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -61,9 +63,8 @@ def plan(
 
 def _offsets_at(cluster: Cluster, topic: str, ranges: Sequence[Range], ms: int) -> dict[int, int] | None:
     """Return partition → first offset with a timestamp of at least ``ms``; None on any error."""
-    from confluent_kafka.admin import OffsetSpec  # noqa: PLC0415
-
-    answers = cluster.offsets({(topic, r.partition): OffsetSpec.for_timestamp(ms) for r in ranges})
+    spec = admin_api().OffsetSpec.for_timestamp(ms)
+    answers = cluster.offsets({(topic, r.partition): spec for r in ranges})
     if any(isinstance(answer, Exception) for answer in answers.values()):
         return None
     ends = {r.partition: r.end for r in ranges}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sdp_kernel.errors import TopicError
 
@@ -19,70 +19,97 @@ _BATCH = 10_000
 _POLL_SECONDS = 0.05
 _SMALL_FETCH = 256 << 10
 _SMALL_READ = 1_000
+_LARGE_FETCH = 4 << 20
+
+Headers: TypeAlias = "list[tuple[str, bytes | None]]"
+_Key: TypeAlias = "tuple[str, int]"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Records:
-    """Raw records as parallel lists, in the order they came.
+    """Raw records of one topic as parallel columns, by partition and offset when read.
 
-    ``timestamps`` are ms since the epoch, -1 for none; ``complete`` is false where reading
-    stopped before the ranges' ends because nothing more came in time.
+    ``partitions`` (int32), ``offsets`` (int64) and ``timestamps`` (int64, ms since the epoch, -1
+    for none) are numpy arrays. ``complete`` is false where reading stopped before the ranges'
+    ends because nothing more came in time.
     """
 
-    values: list[bytes | None] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
-    topics: list[str] = field(default_factory=list)
-    partitions: list[int] = field(default_factory=list)
-    offsets: list[int] = field(default_factory=list)
-    timestamps: list[int] = field(default_factory=list)
-    headers: list[list[tuple[str, bytes | None]] | None] = field(default_factory=list)
+    values: list[bytes | None]
+    keys: list[bytes | None]
+    headers: list[Headers | None]
+    partitions: Any
+    offsets: Any
+    timestamps: Any
     complete: bool = True
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def add(self, messages: Sequence[Any]) -> None:
-        """Append messages of ``confluent_kafka``."""
-        self.values += [m.value() for m in messages]
-        self.keys += [m.key() for m in messages]
-        self.topics += [m.topic() for m in messages]
-        self.partitions += [m.partition() for m in messages]
-        self.offsets += [m.offset() for m in messages]
-        self.timestamps += [m.timestamp()[1] for m in messages]
-        self.headers += [m.headers() for m in messages]
+    def pick(self, rows: Any) -> Records:
+        """Return the records at ``rows`` (numpy array of indices), in that order."""
+        import numpy as np  # noqa: PLC0415
 
-    def pick(self, rows: Iterable[int]) -> Records:
-        """Return the records at ``rows``, in that order."""
-        rows = list(rows)
-        if rows == list(range(len(self))):
+        if len(rows) == len(self) and bool(np.all(np.diff(rows) == 1)):
             return self
+        at = rows.tolist()
         return Records(
-            *(
-                [column[row] for row in rows]
-                for column in (
-                    self.values,
-                    self.keys,
-                    self.topics,
-                    self.partitions,
-                    self.offsets,
-                    self.timestamps,
-                    self.headers,
-                )
-            ),
-            complete=self.complete,
+            [self.values[i] for i in at],
+            [self.keys[i] for i in at],
+            [self.headers[i] for i in at],
+            self.partitions[rows],
+            self.offsets[rows],
+            self.timestamps[rows],
+            self.complete,
         )
 
     def __add__(self, other: Records) -> Records:
-        return Records(
+        import numpy as np  # noqa: PLC0415
+
+        both = Records(
             self.values + other.values,
             self.keys + other.keys,
-            self.topics + other.topics,
-            self.partitions + other.partitions,
-            self.offsets + other.offsets,
-            self.timestamps + other.timestamps,
             self.headers + other.headers,
+            np.concatenate([self.partitions, other.partitions]),
+            np.concatenate([self.offsets, other.offsets]),
+            np.concatenate([self.timestamps, other.timestamps]),
             self.complete and other.complete,
         )
+        return both.pick(np.lexsort((both.offsets, both.partitions)))
+
+
+class _Column:
+    """The records of one partition while they come."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes | None] = []
+        self.keys: list[bytes | None] = []
+        self.headers: list[Headers | None] = []
+        self.offsets: list[int] = []
+        self.timestamps: list[int] = []
+
+    def add(self, messages: Sequence[Any]) -> None:
+        self.values += [m.value() for m in messages]
+        self.keys += [m.key() for m in messages]
+        self.headers += [m.headers() for m in messages]
+        self.offsets += [m.offset() for m in messages]
+        self.timestamps += [m.timestamp()[1] for m in messages]
+
+
+def _records_of(columns: Sequence[tuple[int, _Column]], *, complete: bool) -> Records:
+    import numpy as np  # noqa: PLC0415
+
+    def joined(name: str) -> list[Any]:
+        return list(chain.from_iterable(getattr(c, name) for _, c in columns))
+
+    return Records(
+        joined("values"),
+        joined("keys"),
+        joined("headers"),
+        np.repeat(np.array([p for p, _ in columns], np.int32), [len(c.values) for _, c in columns]),
+        np.array(joined("offsets"), np.int64),
+        np.array(joined("timestamps"), np.int64),
+        complete,
+    )
 
 
 class _Progress:
@@ -97,15 +124,14 @@ class _Progress:
         """Return how many records can still come."""
         return sum(self.left[key] for key in self.open)
 
-    def take(self, messages: list[Any]) -> tuple[list[Any], set[tuple[str, int]]]:
-        """Return the messages inside the ranges, and the partitions that are done."""
-        kept: list[list[Any]] = []
-        done: set[tuple[str, int]] = set()
-        # A batch comes in runs of one partition; only the ends of a run need a look.
-        by_partition: dict[tuple[str, int], list[Any]] = {}
+    def take(self, messages: list[Any]) -> tuple[dict[_Key, list[Any]], set[_Key]]:
+        """Return the messages inside the ranges by partition, and the partitions that are done."""
+        runs: dict[_Key, list[Any]] = {}
         for m in messages:
-            by_partition.setdefault((m.topic(), m.partition()), []).append(m)
-        for key, run in by_partition.items():
+            runs.setdefault((m.topic(), m.partition()), []).append(m)
+        kept: dict[_Key, list[Any]] = {}
+        done: set[_Key] = set()
+        for key, run in runs.items():
             r = self.open.get(key)
             if r is None:
                 continue
@@ -118,8 +144,8 @@ class _Progress:
                 inside = inside[:left]
                 done.add(key)
             self.left[key] = min(left - len(inside), max(0, r.end - 1 - run[-1].offset()))
-            kept.append(inside)
-        return list(chain.from_iterable(kept)), done
+            kept[key] = inside
+        return kept, done
 
 
 def read(
@@ -129,7 +155,7 @@ def read(
     timeout: float = 10.0,
     until: float = float("inf"),
     forgive: bool = False,
-) -> Records:
+) -> dict[str, Records]:
     """Read ranges of any number of topics with one consumer.
 
     A range ends at its last offset, at the partition's end, or after its limit, whichever comes
@@ -154,12 +180,35 @@ def read(
     TopicError
         Kafka refused to give records.
     """
+    progress = _Progress(wanted)
+    columns = {key: _Column() for key in sorted(progress.open)}
+    complete = True
+    if progress.open:
+        complete = _fill(cluster, progress, columns, timeout=timeout, until=until, forgive=forgive)
+    if not complete and not forgive and not any(c.values for c in columns.values()):
+        cluster.metadata()  # raises where the brokers are gone
+        raise TopicError(
+            f"Kafka {cluster.alias!r} gave no record of {', '.join(map(repr, wanted))} within {timeout:g} s",
+            hint="ask again with a longer timeout",
+        )
+    return {
+        topic: _records_of([(p, c) for (t, p), c in columns.items() if t == topic], complete=complete)
+        for topic in wanted
+    }
+
+
+def _fill(
+    cluster: Cluster,
+    progress: _Progress,
+    columns: Mapping[_Key, _Column],
+    *,
+    timeout: float,
+    until: float,
+    forgive: bool,
+) -> bool:
+    """Read until every partition is done or time is up; tell which."""
     from confluent_kafka import TopicPartition  # noqa: PLC0415
 
-    progress = _Progress(wanted)
-    records = Records()
-    if not progress.open:
-        return records
     with cluster.consumer(_fetching(progress.open.values())) as consumer:
         consumer.assign([TopicPartition(t, p, r.start) for (t, p), r in progress.open.items()])
         deadline = time.monotonic() + timeout
@@ -168,7 +217,8 @@ def read(
             events = [m for m in batch if m.error() is not None]
             done = _ended(cluster, events, forgive=forgive) if events else set()
             messages, full = progress.take([m for m in batch if m.error() is None] if events else batch)
-            records.add(messages)
+            for key, run in messages.items():
+                columns[key].add(run)
             closed = (done | full) & progress.open.keys()
             if closed:
                 for key in closed:
@@ -177,15 +227,8 @@ def read(
             if messages or closed:
                 deadline = time.monotonic() + timeout
             if time.monotonic() > min(deadline, until):
-                records.complete = not progress.open
-                break
-    if not records.complete and not records and not forgive:
-        cluster.metadata()  # raises where the brokers are gone
-        raise TopicError(
-            f"Kafka {cluster.alias!r} gave no record of {', '.join(map(repr, wanted))} within {timeout:g} s",
-            hint="ask again with a longer timeout",
-        )
-    return records
+                return not progress.open
+    return True
 
 
 def _records(r: Range) -> int:
@@ -203,16 +246,15 @@ def _fetching(ranges: Iterable[Range]) -> dict[str, Any]:
         "fetch.error.backoff.ms": 50,
         "fetch.queue.backoff.ms": 1,  # the default of 1 s is spent each time the queue was full
     }
-    if total <= _SMALL_READ:
-        overrides["max.partition.fetch.bytes"] = _SMALL_FETCH
+    overrides["max.partition.fetch.bytes"] = _SMALL_FETCH if total <= _SMALL_READ else _LARGE_FETCH
     return overrides
 
 
-def _ended(cluster: Cluster, events: Iterable[Any], *, forgive: bool) -> set[tuple[str, int]]:
+def _ended(cluster: Cluster, events: Iterable[Any], *, forgive: bool) -> set[_Key]:
     """Return the partitions whose end was reached; raise what is a real error."""
     from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415
 
-    ended: set[tuple[str, int]] = set()
+    ended: set[_Key] = set()
     for event in events:
         error = event.error()
         code = error.code()

@@ -137,12 +137,12 @@ def sample(
     watermarks = cluster.watermarks(topic, cluster.partitions(topic))
     ranges = plan(cluster, topic, watermarks, n, where)
     seen = {r.partition: r for r in ranges}
-    records = read(cluster, {topic: ranges}, timeout=timeout)
+    records = read(cluster, {topic: ranges}, timeout=timeout)[topic]
     while where == "tail" and len(records) < n and records.complete:
         ranges = further_back(ranges, watermarks)
         if not ranges:
             break
-        records += read(cluster, {topic: ranges}, timeout=timeout)
+        records += read(cluster, {topic: ranges}, timeout=timeout)[topic]
         seen |= {r.partition: replace_start(seen[r.partition], r.start) for r in ranges}
     return build(
         topic,
@@ -165,7 +165,7 @@ def _spans(
     """Return what was looked at; a range with a limit ends after its last record."""
     last: dict[int, int] = {}
     if any(r.limit is not None for r in seen.values()):
-        last = dict(zip(records.partitions, records.offsets, strict=True))
+        last = dict(zip(records.partitions.tolist(), records.offsets.tolist(), strict=True))
     spans: dict[int, tuple[int, int]] = {}
     for partition, (_, high) in watermarks.items():
         r = seen.get(partition)
@@ -182,9 +182,8 @@ def _cut(records: Records, n: int, where: Where) -> Records:
     """Order by (timestamp, partition, offset) and keep the last or first ``n``."""
     import numpy as np  # noqa: PLC0415
 
-    order = np.lexsort((records.offsets, records.partitions, records.timestamps))
-    kept = order[-n:] if where == "tail" else order[:n]
-    return records.pick(kept.tolist())
+    order = np.argsort(records.timestamps, kind="stable")  # they come by partition and offset
+    return records.pick(order[-n:] if where == "tail" else order[:n])
 
 
 def build(
@@ -197,8 +196,9 @@ def build(
     offsets: Mapping[int, tuple[int, int]],
 ) -> Sample:
     """Decode records into a sample."""
-    name = format_name or detect(records.values)
-    decoded = decoder(name or "bytes").decode(records.values)
+    values = records.values  # noqa: PD011
+    name = format_name or detect(values)
+    decoded = decoder(name or "bytes").decode(values)
     if name is None:  # only tombstones and empty values, or nothing at all
         decoded = type(decoded)({})
     return Sample(
@@ -209,7 +209,7 @@ def build(
         read=read_count,
         offsets=offsets,
         errors=len(decoded.errors),
-        tombstones=records.values.count(None),
+        tombstones=values.count(None),
         complete=records.complete,
     )
 
@@ -227,20 +227,22 @@ def _table(records: Records, decoded: Decoded) -> Any:
             metadata[JSON_TEXT] = b"true"
         fields.append(pa.field(name[0], column.type, metadata=metadata or None))
         arrays.append(column)
-    stamps = [None if ms < 0 else ms for ms in records.timestamps]
     header = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
     metadata_columns = {
         "_key": decode_keys(records.keys),
         "_partition": pa.array(records.partitions, pa.int32()),
         "_offset": pa.array(records.offsets, pa.int64()),
-        "_timestamp": pa.array(stamps, pa.int64()).cast(pa.timestamp("ms", "UTC")),
+        "_timestamp": pa.array(records.timestamps, mask=records.timestamps < 0).cast(
+            pa.timestamp("ms", "UTC")
+        ),
         "_headers": _headers(records, header),
     }
     if decoded.errors:
+        values = records.values  # noqa: PD011
         errors: list[str | None] = [None] * len(records)
         raw: list[bytes | None] = [None] * len(records)
         for row, reason in decoded.errors.items():
-            errors[row], raw[row] = reason, records.values[row]
+            errors[row], raw[row] = reason, values[row]
         metadata_columns["_error"] = pa.array(errors, pa.string())
         metadata_columns["_raw"] = pa.array(raw, pa.binary())
     for name_, column in metadata_columns.items():

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError
-from sdp_kernel.kafka.cluster import CALL_SECONDS
+from sdp_kernel.kafka.cluster import CALL_SECONDS, admin_api
 from sdp_kernel.kafka.decode import detect
 from sdp_kernel.kafka.offsets import Range
 from sdp_kernel.kafka.read import read
@@ -129,8 +129,7 @@ def describe_topic(cluster: Cluster, name: str) -> TopicDetail:
     BrokerUnreachable
         Nobody answers.
     """
-    from confluent_kafka.admin import ConfigResource, ResourceType  # noqa: PLC0415
-
+    api = admin_api()
     metadata = cluster.metadata()
     numbers = cluster.partitions(name)
     described = metadata.topics[name].partitions if name in metadata.topics else {}
@@ -149,7 +148,7 @@ def describe_topic(cluster: Cluster, name: str) -> TopicDetail:
                 isr=tuple(p.isrs) if p else (),
             )
         )
-    resource = ConfigResource(ResourceType.TOPIC, name)
+    resource = api.ConfigResource(api.ResourceType.TOPIC, name)
     future = cluster.admin.describe_configs([resource], request_timeout=CALL_SECONDS)[resource]
     entries = cluster.result(future, topic=name)
     return TopicDetail(
@@ -169,16 +168,14 @@ def describe_topic(cluster: Cluster, name: str) -> TopicDetail:
 
 
 def _set_on_topic(entry: Any) -> bool:
-    from confluent_kafka.admin import ConfigSource  # noqa: PLC0415
-
-    return bool(entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value)
+    return bool(entry.source == admin_api().ConfigSource.DYNAMIC_TOPIC_CONFIG.value)
 
 
 class _Offsets:
     """Watermarks and times of many partitions; a partition that fails is left out."""
 
     def __init__(self, cluster: Cluster, keys: list[tuple[str, int]], *, first: bool = False) -> None:
-        from confluent_kafka.admin import OffsetSpec  # noqa: PLC0415
+        OffsetSpec = admin_api().OffsetSpec  # noqa: N806
 
         def ask(spec: Any) -> dict[tuple[str, int], Any]:
             answers = cluster.offsets(dict.fromkeys(keys, spec))
@@ -248,9 +245,7 @@ def _formats(cluster: Cluster, topics: Mapping[str, list[int]], offsets: _Offset
         until=time.monotonic() + CALL_SECONDS,
         forgive=True,  # one topic that may be described but not read must not hide the others
     )
-    values: dict[str, list[bytes | None]] = {}
-    for topic, value in zip(records.topics, records.values, strict=True):
-        values.setdefault(topic, []).append(value)
-    for name, some in values.items():
-        formats[name] = detect(some) or "bytes"
+    for name, some in records.items():
+        if some:
+            formats[name] = detect(some.values) or "bytes"  # noqa: PD011
     return formats
