@@ -84,7 +84,7 @@ class KafkaCluster:
         }
 
     def sql_fragment(self) -> str:
-        """The connection as ``WITH`` options: ``'properties.bootstrap.servers' = '…', …``.
+        """Return the connection as ``WITH`` options: ``'properties.bootstrap.servers' = '…', …``.
 
         Secret references become Kafka config providers, resolved inside the task managers, so
         the text holds no secret (KIP-297, KIP-887).

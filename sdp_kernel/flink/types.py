@@ -84,7 +84,7 @@ class LogicalType:
             value = self.children[1].json_type() if root == "MAP" else int
             if self.as_entries:
                 entry = {"key": self.children[0].json_type(), "value": value}
-                return list[TypedDict("entry", entry)]  # type: ignore[operator]
+                return list[TypedDict("entry", entry)]  # type: ignore[operator,misc]
             return dict[str, value]  # type: ignore[valid-type]
         if root in {"ROW", "STRUCTURED_TYPE"}:
             fields = {n: c.json_type() for n, c in zip(self.names, self.children, strict=True)}

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from io import RawIOBase
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as paj
@@ -36,12 +38,9 @@ _PIECE = 16_384  # values: what is joined and searched at once stays in the cach
 _EXACT_INT = 2**53
 _DECIMAL_DIGITS = 38
 _BAD_VALUE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
-# Digits and dots become "0", "E" becomes "e": a plain search then finds what needs a closer look.
-_DIGIT_MAP = bytes(
-    ord("0") if chr(c) in "0123456789." else ord("e") if c == ord("E") else c for c in range(256)
-)
-_LONG_RUN = b"0" * 16
-_SMALL = b"0e-"
+_LONG = 16  # a number with fewer digits is exact as float64
+_SMALL = 1e-290
+_MAX_DIGITS = 300
 _NUMBER = re.compile(rb"[\[:,\s](-?[0-9][0-9.eE+-]*)")
 
 
@@ -184,7 +183,7 @@ def _bulk(values: list[bytes]) -> pa.Table | None:
         if table is None:
             return None
         order = dict.fromkeys(table.column_names)
-        table = _untimed(b"".join(pieces), block, table)
+        table = _untimed(pieces, block, table)
     except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
     if (
@@ -210,24 +209,49 @@ def _lines(values: list[bytes]) -> bytes:
 def _discover(values: list[bytes], block: int) -> pa.Table | None:
     """Parse some of the values, to know the order of fields and which look like timestamps."""
     some = values[:_DISCOVER] + values[_DISCOVER :: -(-len(values) // _DISCOVER)]
-    table = _parse(_lines(some), block, {})
+    table = _parse([_lines(some)], block, {})
     return None if _table_too_wide(table, MAX_FIELDS // 4) else table
 
 
-def _untimed(text: bytes, block: int, table: pa.Table) -> pa.Table | None:
+def _untimed(pieces: list[bytes], block: int, table: pa.Table) -> pa.Table | None:
     """Parse everything with strings where pyarrow.json would make timestamps."""
     hints: dict[str, Any] = {}
     for _ in range(3):
         hints |= {f.name: _no_time(f.type) for f in table.schema if _has_time(f.type)}
-        table = _parse(text, block, hints)
+        table = _parse(pieces, block, hints)
         if not any(_has_time(f.type) for f in table.schema):
             return table
     return None
 
 
-def _parse(text: bytes, block: int, hints: dict[str, Any]) -> pa.Table:
+class _Stream(RawIOBase):
+    """Gives pieces to pyarrow.json one after the other: joining them would copy everything."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        parts: list[memoryview] = []
+        wanted = size
+        while wanted:
+            if not self._rest:
+                self._rest = memoryview(next(self._pieces, b""))
+                if not self._rest:
+                    break
+            part = self._rest if size < 0 else self._rest[:wanted]
+            self._rest = self._rest[len(part) :]
+            wanted -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+
+def _parse(pieces: list[bytes], block: int, hints: dict[str, Any]) -> pa.Table:
     return paj.read_json(
-        pa.BufferReader(text),
+        _Stream(pieces),
         read_options=paj.ReadOptions(block_size=block),
         parse_options=paj.ParseOptions(
             explicit_schema=pa.schema(hints.items()) if hints else None,
@@ -281,28 +305,34 @@ def _floats(array: Any) -> list[Any]:
 
 def _unchanged(table: pa.Table, pieces: list[bytes]) -> bool:
     """Tell whether every number survived: pyarrow.json reads them as int64 or float64."""
-    suspects = [
-        piece for piece in pieces if _LONG_RUN in (digits := piece.translate(_DIGIT_MAP)) or _SMALL in digits
-    ]
-    if not suspects:
-        return True
     chunks = chain.from_iterable(column.chunks for column in table.columns)
-    floats = list(chain.from_iterable(map(_floats, chunks)))
-    if not floats:
+    ranges = [pc.min_max(pc.abs(leaf)) for leaf in chain.from_iterable(map(_floats, chunks))]
+    found = [(r["min"].as_py(), r["max"].as_py()) for r in ranges if r["min"].is_valid]
+    if not found:
         return True
     # An integer below 2**53 is exact as float64, and a column without greater ones has none.
-    large = any((pc.max(pc.abs(leaf)).as_py() or 0) >= _EXACT_INT for leaf in floats)
+    large = max(most for _, most in found) >= _EXACT_INT
+    small = min(least for least, _ in found) < _SMALL  # also 0, for what was too small
+    suspects = [p for p in pieces if _has_long_number(p) or (small and (b"e-" in p or b"E-" in p))]
     tokens = (match[1] for piece in suspects for match in _NUMBER.finditer(piece))
     return not any(_changed(token, large=large) for token in tokens)
 
 
+def _has_long_number(text: bytes) -> bool:
+    """Tell whether 16 or more digits and dots come in a row (a slash counts as a digit)."""
+    run = (np.frombuffer(text, np.uint8) - ord(".")) <= ord("9") - ord(".")
+    for step in (1, 2, 4, 8):
+        run = run[:-step] & run[step:]
+    return bool(run.any())
+
+
 def _changed(token: bytes, *, large: bool) -> bool:
     """Tell whether float64 changes a number; what only looks like one is not changed."""
-    if len(token) < len(_LONG_RUN) and b"e-" not in token and b"E-" not in token:
+    if len(token) < _LONG and b"e-" not in token and b"E-" not in token:
         return False
     try:
         if token.lstrip(b"-").isdigit():
-            return large and int(float(token)) != int(token)
+            return large and (len(token) > _MAX_DIGITS or int(float(token)) != int(token))
         return isinstance(_number(token.decode()), Decimal)
     except (ValueError, ArithmeticError):  # digits and dashes inside a string
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from sdp_kernel.notebook import html
@@ -31,13 +32,16 @@ _STATES = {
 
 
 class View:
-    """One output that is redrawn in place."""
+    """One output that is redrawn in place; where nothing can be redrawn, only the last is drawn."""
 
     def __init__(self) -> None:
         self._handle: Any = None
+        self._redraws = hasattr(get_ipython(), "kernel")
 
-    def show(self, markup: str, text: str) -> None:
-        """Draw, or draw again."""
+    def show(self, markup: str, text: str, *, last: bool = True) -> None:
+        """Draw, or draw again; ``last`` says that no other drawing follows."""
+        if not (last or self._redraws):
+            return
         bundle = {"text/html": markup, "text/plain": text}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
@@ -52,7 +56,7 @@ def show(markup: str, text: str) -> None:
 
 def query(view: View, q: Query) -> None:
     """Draw a query as it stands."""
-    view.show(*query_bundle(q))
+    view.show(*query_bundle(q), last=q.state != "running")
 
 
 def query_bundle(q: Query) -> tuple[str, str]:
@@ -154,33 +158,40 @@ def topic(detail: TopicDetail) -> None:
     """Draw one topic: partitions and configuration."""
     partitions = [
         [
-            p.id,
-            html.number(p.low),
-            html.number(p.high),
-            html.number(p.high - p.low),
-            p.leader,
+            p.partition,
+            p.low,
+            p.high,
+            None if p.high is None or p.low is None else p.high - p.low,
+            p.leader if p.leader >= 0 else "none",
             len(p.replicas),
             len(p.isr),
         ]
         for p in detail.partitions
     ]
-    header = ["partition", "first offset", "end offset", "messages", "leader", "replicas", "in sync"]
-    total = sum(p.high - p.low for p in detail.partitions)
-    settings = html.grid(["configuration", "value"], sorted(detail.config.items())) if detail.config else ""
+    header = ["partition", "first offset", "end offset", "offsets", "leader", "replicas", "in sync"]
+    config = sorted(detail.config.items())
     markup = html.panel(
         [
             html.title(detail.name),
-            html.fact(html.number(total), "messages"),
+            html.fact(html.number(detail.messages), "messages"),
             html.fact(str(len(partitions)), "partitions"),
+            html.fact(detail.format or "empty", "format"),
             html.fact(detail.cleanup_policy, "cleanup.policy"),
         ],
         html.grid(header, partitions, right=(True,) * 7),
-        settings,
+        html.note(_span(detail)),
+        html.grid(["configuration", "value"], config) if config else "",
     )
-    lines = [f"{detail.name}: {total} messages in {len(partitions)} partitions"]
+    lines = [f"{detail.name}: {detail.messages} messages in {len(partitions)} partitions, {_span(detail)}"]
     lines += ["  ".join(str(value) for value in row) for row in [header, *partitions]]
-    lines += [f"{key} = {value}" for key, value in sorted(detail.config.items())]
+    lines += [f"{key} = {value}" for key, value in config]
     show(markup, "\n".join(lines))
+
+
+def _span(detail: TopicDetail) -> str:
+    if detail.first_timestamp is None or detail.last_timestamp is None:
+        return "no records"
+    return f"records from {html.cell_text(detail.first_timestamp)} to {html.cell_text(detail.last_timestamp)}"
 
 
 def sample(s: Sample) -> None:

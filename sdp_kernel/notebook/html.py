@@ -73,7 +73,7 @@ def _cell(value: Any, *, right: bool) -> str:
 
 def is_number(type_: pa.DataType) -> bool:
     """Whether values of the type are set flush right."""
-    return pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
 
 
 def table(data: pa.Table, types: Sequence[str] | None = None) -> str:

@@ -54,6 +54,7 @@ class SdpMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
+        self._shell = shell
         self._workbench: Workbench | None = None
         self._profile = "local"
 
@@ -171,7 +172,7 @@ class SdpMagics(Magics):
         if args.run:
             self._run(sketch.ddl, name=None)
         else:
-            self.shell.set_next_input(f"%%flinksql\n{sketch.ddl}")
+            self._shell.set_next_input(f"%%flinksql\n{sketch.ddl}")
 
     @magic_arguments()
     @argument("name", nargs="?", help="variable for the Query; also its name for %%promote")
@@ -208,12 +209,16 @@ class SdpMagics(Magics):
                 display.query(view, query)
 
         def redraw(query: Query) -> None:
+            if query.statement.is_query:
+                display.query(view, query)
+
+        def end(query: Query) -> None:
             display.query(view, query)
 
-        self.workbench.sql(text, name=name, on_start=start, on_update=redraw, on_statement=redraw, **options)
+        self.workbench.sql(text, name=name, on_start=start, on_update=redraw, on_statement=end, **options)
 
     def _keep(self, name: str, value: Any) -> None:
-        self.shell.user_ns[name] = value
+        self._shell.user_ns[name] = value
 
     @magic_arguments()
     @argument("name", help="the NAME of a %%%%flinksql cell")
@@ -231,7 +236,7 @@ class SdpMagics(Magics):
         from sdp_kernel.notebook.source import current_cell, notebook_path  # noqa: PLC0415
 
         args = parse_argstring(self.promote, line)
-        notebook = notebook_path(self.shell.user_ns)
+        notebook = notebook_path(self._shell.user_ns)
         ran = self.workbench.queries.get(args.name)
         plan = self.workbench.promote(
             args.name,

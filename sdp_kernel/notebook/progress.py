@@ -22,4 +22,4 @@ class StackProgress:
         if self._view is None:
             self._view = display.View()
         text = str(progress)
-        self._view.show(html.panel([html.title("embedded stack"), html.note(text)]), text)
+        self._view.show(html.panel([html.title("embedded stack"), html.note(text)]), text, last=False)

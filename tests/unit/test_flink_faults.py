@@ -1,0 +1,60 @@
+import pytest
+
+from sdp_kernel.errors import JobFailed, Position, StatementError
+from sdp_kernel.flink import faults
+
+VALIDATION = """<Exception on server side:
+org.apache.flink.table.gateway.api.utils.SqlGatewayException: org.apache.flink.table.gateway.api.utils.SqlGatewayException: Failed to fetchResults.
+\tat org.apache.flink.table.gateway.rest.handler.statement.FetchResultsHandler.handleRequest(FetchResultsHandler.java:91)
+Caused by: org.apache.flink.table.gateway.service.utils.SqlExecutionException: Failed to execute the operation 2a05e09f.
+\tat java.base/java.lang.Thread.run(Unknown Source)
+Caused by: org.apache.flink.table.api.ValidationException: SQL validation failed. From line 2, column 8 to line 2, column 11: Column 'nope' not found in any table
+\t... 1 more
+Caused by: org.apache.calcite.runtime.CalciteContextException: From line 2, column 8 to line 2, column 11: Column 'nope' not found in any table
+Caused by: org.apache.calcite.sql.validate.SqlValidatorException: Column 'nope' not found in any table
+End of exception on server side>"""
+
+PARSE = """Caused by: org.apache.flink.table.api.SqlParserException: SQL parse failed. Encountered "FORM" at line 1, column 10.
+Was expecting one of:
+    <EOF>
+    "EXCEPT" ...
+\tat x.y(Z.java:1)"""
+
+RUNTIME = """Caused by: java.lang.RuntimeException: Failed to fetch next result
+\tat x.y(Z.java:1)
+Caused by: org.apache.flink.runtime.client.JobExecutionException: Job execution failed.
+Caused by: java.lang.ArithmeticException: Division by zero
+\tat a.b(C.java:3)"""
+
+
+def test_the_reason_comes_first_and_the_place_is_taken_out():
+    error = faults.to_error(["Internal server error.", VALIDATION])
+    assert isinstance(error, StatementError)
+    assert error.message == "Column 'nope' not found in any table"
+    assert error.position == Position(2, 8)
+    assert "DESCRIBE" in error.hint
+    assert "Caused by" in error.detail
+    assert "Caused by" not in str(error)
+
+
+def test_a_parse_error_is_cut_before_the_list_of_tokens():
+    fault = faults.read([PARSE])
+    assert "expecting" not in fault.reason
+    assert fault.place == Position(1, 10)
+
+
+def test_a_failed_job_is_named_with_its_root_cause():
+    error = faults.to_error([RUNTIME], job_id="ab" * 16)
+    assert isinstance(error, JobFailed)
+    assert "Division by zero" in error.message
+    assert error.job_id == "ab" * 16
+
+
+@pytest.mark.parametrize("errors", [[], [""], ["Internal server error."], ["<html>"]])
+def test_errors_that_say_nothing_still_give_a_reason(errors):
+    assert faults.read(errors).reason
+
+
+def test_a_lost_session_is_recognised():
+    assert faults.is_lost_session(["Session '1b2c' does not exist."])
+    assert not faults.is_lost_session(["Object 'x' does not exist."])
