@@ -247,5 +247,5 @@ def _formats(cluster: Cluster, topics: Mapping[str, list[int]], offsets: _Offset
     )
     for name, some in records.items():
         if some:
-            formats[name] = detect(some.values) or "bytes"  # noqa: PD011
+            formats[name] = detect(some.values) or "bytes"
     return formats
