@@ -1,0 +1,48 @@
+# Two targets do everything: `make lab` to work, `make test` to check. Python 3.10 to 3.12 and make suffice.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.10 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+LAB_FLAGS ?=
+
+.PHONY: lab test tour bench check format clean down
+
+lab: $(VENV)/.local
+	$(BIN)/sdp lab notebooks/tour.ipynb $(LAB_FLAGS)
+
+test: $(VENV)/.test check
+	$(BIN)/python -m pytest
+	$(MAKE) tour
+
+tour: $(VENV)/.test
+	$(BIN)/python -m tests.tour
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks $(ONLY)
+
+check: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+down:
+	-$(BIN)/sdp down
+
+clean: down
+	rm -rf $(VENV) .sdp
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.local: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[local]'
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[local,test]'
+	touch $(VENV)/.local $@
