@@ -332,7 +332,7 @@ def _changed(token: bytes, *, large: bool) -> bool:
         return False
     try:
         if token.lstrip(b"-").isdigit():
-            return large and (len(token) > _MAX_DIGITS or int(float(token)) != int(token))
+            return large and (len(token) > _MAX_DIGITS or abs(int(token)) > _EXACT_INT)
         return isinstance(_number(token.decode()), Decimal)
     except (ValueError, ArithmeticError):  # digits and dashes inside a string
         return False

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+np = pytest.importorskip("numpy")
+
+from sdp_kernel.errors import TopicError, UsageError
+from sdp_kernel.kafka.event_time import interval
+from sdp_kernel.kafka.infer import identifier, infer_table, table_name
+from sdp_kernel.kafka.read import Records
+from sdp_kernel.kafka.sample import Sample, build
+
+TOKEN = re.compile(
+    r"(?P<comment>--[^\r\n]*)|(?P<name>`(?:[^`\r\n]|``)+`)|(?P<text>'(?:[^']|'')*')"
+    r"|(?P<parameter>(?<!\$)\$\{kafka\.[A-Za-z_]\w*\})|(?P<word>[A-Za-z_][A-Za-z_0-9]*|[0-9]+)"
+    r"|(?P<punctuation>[(),<>=.-])|(?P<space>\s+)"
+)
+WORDS = set(
+    "CREATE TABLE WITH BIGINT DOUBLE DECIMAL BOOLEAN STRING BYTES TIMESTAMP TIMESTAMP_LTZ ROW ARRAY WATERMARK FOR AS"
+    " INTERVAL SECOND MINUTE HOUR DAY CAST".split()
+)
+
+
+def sample_of(*values: Any, topic: str = "orders", format_name: str | None = None) -> Sample:
+    raw = [v if v is None or isinstance(v, bytes) else json.dumps(v).encode() for v in values]
+    n = len(raw)
+    records = Records(
+        raw,
+        [None] * n,
+        [None] * n,
+        np.zeros(n, np.int32),
+        np.arange(n, dtype=np.int64),
+        np.full(n, 1_767_600_000_000, np.int64),
+    )
+    return build(topic, records, format_name=format_name, requested=100, read_count=n, offsets={0: (0, n)})
+
+
+def tokens(ddl: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    at = 0
+    while at < len(ddl):
+        match = TOKEN.match(ddl, at)
+        assert match, f"a token that is none at {ddl[at : at + 40]!r}"
+        assert match.lastgroup is not None
+        found.append((match.lastgroup, match[0]))
+        at = match.end()
+    return found
+
+
+def types(ddl: str) -> dict[str, str]:
+    return dict(re.findall(r"^  `([^`]+)` ([A-Z_]+(?:[(<][^\n]*[)>])?)", ddl, re.M))
+
+
+def test_a_flat_topic_gives_the_table_a_person_would_write() -> None:
+    ddl = infer_table(
+        sample_of(
+            {"id": 1, "price": 1.5, "ok": True, "who": "x", "event_time": "2026-01-05T09:00:03.000Z"},
+            {"id": 2, "price": 2, "ok": None, "who": "y", "event_time": "2026-01-05T09:00:00.500Z"},
+        )
+    ).ddl
+    assert ddl.splitlines()[1:] == [
+        "CREATE TABLE `orders` (",
+        "  `id` BIGINT,",
+        "  `price` DOUBLE,",
+        "  `ok` BOOLEAN,",
+        "  `who` STRING,",
+        "  `event_time` TIMESTAMP_LTZ(3),",
+        "  -- 1 record of 2 out of order, by at most 2500 ms",
+        "  WATERMARK FOR `event_time` AS `event_time` - INTERVAL '5' SECOND",
+        ") WITH (",
+        "  'connector' = 'kafka',",
+        "  ${kafka.main},",
+        "  'topic' = 'orders',",
+        "  'scan.startup.mode' = 'earliest-offset',",
+        "  'properties.group.id' = 'sdp-orders',",
+        "  'format' = 'json',",
+        "  'json.timestamp-format.standard' = 'ISO-8601'",
+        ")",
+    ]
+
+
+def test_nested_values_become_rows_and_arrays() -> None:
+    ddl = infer_table(sample_of({"a": {"b": [1], "c": {"d": "x"}}, "e": [], "f": {}, "g": [{"h`": 1.5}]})).ddl
+    assert types(ddl)["a"] == "ROW<`b` ARRAY<BIGINT>, `c` ROW<`d` STRING>>"
+    assert types(ddl)["e"] == "ARRAY<STRING>"
+    assert types(ddl)["f"] == "STRING"
+    assert "ARRAY<ROW<`h``` DOUBLE>>" in ddl
+
+
+def test_digits_demand_a_decimal() -> None:
+    assert types(infer_table(sample_of(b'{"a":12345678901234567890.25}')).ddl)["a"] == "DECIMAL(22, 2)"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "standard"),
+    [
+        (["2026-01-05T09:00:00Z"], "TIMESTAMP_LTZ(3)", "ISO-8601"),
+        (["2026-01-05T09:00:00"], "TIMESTAMP(3)", "ISO-8601"),
+        (["2026-01-05 09:00:00.5"], "TIMESTAMP(3)", "SQL"),
+        (["2026-01-05 09:00:00Z"], "TIMESTAMP_LTZ(3)", "SQL"),
+        (["2026-01-05T09:00:00.123456Z", None], "TIMESTAMP_LTZ(6)", "ISO-8601"),
+        (["2026-01-05T09:00:00Z", "yesterday"], "STRING", None),
+        (["2026-01-05T09:00:00Z", "2026-01-05T09:00:00"], "STRING", None),
+        (["2026-01-05T09:00:00+01:00"], "STRING", None),
+        (["2026-02-30T09:00:00Z"], "STRING", None),
+        (["2026-01-05"], "STRING", None),
+    ],
+)
+def test_only_what_flink_reads_becomes_a_timestamp(
+    values: list[Any], kind: str, standard: str | None
+) -> None:
+    ddl = infer_table(sample_of(*({"t": v} for v in values))).ddl
+    assert types(ddl)["t"] == kind
+    assert (f"'json.timestamp-format.standard' = '{standard}'" in ddl) == (standard is not None)
+    assert ("WATERMARK FOR" in ddl) == (standard is not None)
+
+
+def test_a_finer_event_time_gets_a_column_a_watermark_can_use() -> None:
+    ddl = infer_table(sample_of({"t": "2026-01-05T09:00:00.123456Z"})).ddl
+    assert "`t_ms` AS CAST(`t` AS TIMESTAMP_LTZ(3))," in ddl
+    assert "WATERMARK FOR `t_ms` AS `t_ms` - INTERVAL '1' SECOND" in ddl
+
+
+def test_the_lesser_notation_stays_text() -> None:
+    ddl = infer_table(sample_of({"a": "2026-01-05T09:00:00Z", "b": "2026-01-05 09:00:00"})).ddl
+    assert types(ddl) == {"a": "TIMESTAMP_LTZ(3)", "b": "STRING"}
+
+
+def test_columns_of_nulls_and_of_mixed_types_say_so() -> None:
+    ddl = infer_table(sample_of({"a": None, "b": 1, "c": 1}, {"b": "x", "c": 1})).ddl
+    assert "`a` STRING,  -- only nulls in the sample" in ddl
+    assert "`b` STRING,  -- values of several types, as JSON text" in ddl
+
+
+def test_malformed_records_are_skipped_and_counted() -> None:
+    ddl = infer_table(sample_of({"a": 1}, {"a": 1}, {"a": 1}, b"oops", [1])).ddl
+    assert "-- 1 malformed, 1 not an object of 5 records: such records are skipped" in ddl
+    assert "'json.ignore-parse-errors' = 'true'" in ddl
+
+
+def test_fields_named_like_metadata_keep_their_name() -> None:
+    sample = sample_of({"_key": 1, "_key_": 2, "_offset": 3})
+    assert sample.table.column_names[:3] == ["_key__", "_key_", "_offset_"]
+    assert types(infer_table(sample).ddl) == {"_key": "BIGINT", "_key_": "BIGINT", "_offset": "BIGINT"}
+
+
+def test_text_and_bytes_are_raw() -> None:
+    assert types(infer_table(sample_of(b"hello")).ddl) == {"value": "STRING"}
+    assert types(infer_table(sample_of(b"\x00\x01")).ddl) == {"value": "BYTES"}
+    assert "'format' = 'raw'" in infer_table(sample_of(b"hello")).ddl
+
+
+def test_tombstones_point_to_upsert_kafka() -> None:
+    assert "upsert-kafka" in infer_table(sample_of({"a": 1}, None)).ddl
+
+
+def test_an_empty_partition_does_not_hold_back_the_watermark() -> None:
+    sample = sample_of({"t": "2026-01-05T09:00:00Z"})
+    idle = Sample(sample.topic, sample.format, sample.table, 1, 1, {0: (0, 1), 1: (4, 4)})
+    assert "'scan.watermark.idle-timeout' = '30 s'" in infer_table(idle).ddl
+
+
+def test_an_empty_topic_shows_no_columns() -> None:
+    with pytest.raises(TopicError, match="no record"):
+        infer_table(sample_of())
+
+
+@pytest.mark.parametrize("arguments", [{"name": ""}, {"name": "a\nb"}, {"alias": "a}'"}, {"startup": "now"}])
+def test_arguments_that_cannot_be_right_are_refused(arguments: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        infer_table(sample_of({"a": 1}), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("topic", "name"), [("Orders.v1-eu", "Orders_v1_eu"), ("2026.x", "t_2026_x"), ("orders", "orders")]
+)
+def test_table_names_come_from_topic_names(topic: str, name: str) -> None:
+    assert table_name(topic) == name
+
+
+@pytest.mark.parametrize(
+    ("most", "text"),
+    [
+        (0, "INTERVAL '1' SECOND"),
+        (1001, "INTERVAL '2' SECOND"),
+        (31_000, "INTERVAL '1' MINUTE"),
+        (10**12, "INTERVAL '90' DAY"),
+    ],
+)
+def test_delays_are_round_and_have_two_digits(most: int, text: str) -> None:
+    assert interval(most)[1] == text
+
+
+ODD = st.one_of(
+    st.sampled_from(
+        ["${x}", "$${x}", "a`b", "a'b", "--", "/*", "*/", "a\nb", ";", "\\", "'; DROP TABLE x; --", "", "`"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+)
+VALUES = st.one_of(st.none(), st.integers(), st.booleans(), ODD, st.just("2026-01-05T09:00:00Z"))
+
+
+@given(
+    st.lists(
+        st.dictionaries(ODD, VALUES | st.dictionaries(ODD, VALUES, max_size=2), min_size=1, max_size=5),
+        min_size=1,
+        max_size=3,
+    ),
+    ODD.filter(lambda n: n and not re.search("[\r\n\0]", n)),
+    st.from_regex(r"[a-zA-Z0-9._-]{1,20}", fullmatch=True),
+)
+@settings(max_examples=400, deadline=None)
+def test_no_name_leaves_its_quotes(objects: list[dict[str, Any]], name: str, topic: str) -> None:
+    sketch = infer_table(sample_of(*objects, topic=topic, format_name="json"), name=name)
+    found = tokens(sketch.ddl)
+    assert {text for kind, text in found if kind == "word" and not text.isdigit()} <= WORDS
+    assert [text for kind, text in found if kind == "parameter"] == ["${kafka.main}"]
+    assert found[-1] == ("punctuation", ")")
+    # What the parameter syntax leaves of the text holds exactly one parameter: the cluster.
+    assert re.findall(r"(?<!\$)\$\{[^}]*\}?", re.sub(r"\$\$\{", "", sketch.ddl)) == ["${kafka.main}"]
+    assert ("name", identifier(name)) in found
+
+
+@given(ODD)
+def test_identifiers_read_back_as_the_name(name: str) -> None:
+    quoted = identifier(name)
+    assert quoted[1:-1].replace("$${", "${").replace("``", "`") == name
