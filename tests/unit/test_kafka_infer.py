@@ -4,11 +4,10 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-np = pytest.importorskip("numpy")
 
 from sdp_kernel.errors import TopicError, UsageError
 from sdp_kernel.kafka.event_time import interval
@@ -22,8 +21,30 @@ TOKEN = re.compile(
     r"|(?P<punctuation>[(),<>=.-])|(?P<space>\s+)"
 )
 WORDS = set(
-    "CREATE TABLE WITH BIGINT DOUBLE DECIMAL BOOLEAN STRING BYTES TIMESTAMP TIMESTAMP_LTZ ROW ARRAY WATERMARK FOR AS"
-    " INTERVAL SECOND MINUTE HOUR DAY CAST".split()
+    [
+        "CREATE",
+        "TABLE",
+        "WITH",
+        "BIGINT",
+        "DOUBLE",
+        "DECIMAL",
+        "BOOLEAN",
+        "STRING",
+        "BYTES",
+        "TIMESTAMP",
+        "TIMESTAMP_LTZ",
+        "ROW",
+        "ARRAY",
+        "WATERMARK",
+        "FOR",
+        "AS",
+        "INTERVAL",
+        "SECOND",
+        "MINUTE",
+        "HOUR",
+        "DAY",
+        "CAST",
+    ]
 )
 
 
@@ -54,7 +75,7 @@ def tokens(ddl: str) -> list[tuple[str, str]]:
 
 
 def types(ddl: str) -> dict[str, str]:
-    return dict(re.findall(r"^  `([^`]+)` ([A-Z_]+(?:[(<][^\n]*[)>])?)", ddl, re.M))
+    return dict(re.findall(r"^  `([^`]+)` ([A-Z_]+(?:[(<][^\n]*[)>])?)", ddl, re.MULTILINE))
 
 
 def test_a_flat_topic_gives_the_table_a_person_would_write() -> None:
