@@ -42,6 +42,7 @@ _LONG = 16  # a number with fewer digits is exact as float64
 _SMALL = 1e-290
 _MAX_DIGITS = 300
 _NUMBER = re.compile(rb"[\[:,\s](-?[0-9][0-9.eE+-]*)")
+_NULL_ITEM = re.compile(rb"[\[,]\s*null")
 
 
 class _Object(msgspec.Struct):
@@ -190,6 +191,7 @@ def _bulk(values: list[bytes]) -> pa.Table | None:
         table is None
         or table.num_rows != len(values)
         or _table_too_wide(table, MAX_FIELDS)
+        or _drops_nulls(table, pieces)
         or not _unchanged(table, pieces)
     ):
         return None
@@ -265,6 +267,17 @@ def _children(kind: Any) -> list[Any]:
 
 def _has_time(kind: Any) -> bool:
     return bool(pa.types.is_timestamp(kind)) or any(map(_has_time, _children(kind)))
+
+
+def _drops_nulls(table: pa.Table, pieces: list[bytes]) -> bool:
+    """Tell whether a list may have lost a null: pyarrow.json reads [null, true] as [true]."""
+    return any(_has_list(f.type) for f in table.schema) and any(
+        b"null" in piece and _NULL_ITEM.search(piece) for piece in pieces
+    )
+
+
+def _has_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind)) or any(map(_has_list, _children(kind)))
 
 
 def _no_time(kind: Any) -> Any:

@@ -28,7 +28,7 @@ _FIRST_NAMES = ("Ada", "Björn", "Chidi", "Dara", "Eva", "Farid", "Grace", "Hana
 _LAST_NAMES = ("Abe", "Brandt", "Costa", "Dubois", "Eze", "Fischer", "Garcia", "Haddad", "Ito")
 _TIERS = ("gold", "silver", "silver", "bronze", "bronze", "bronze")
 _ODD_CUSTOMER = "<b>Müller & Söhne</b>"  # every front end that shows it has to escape it
-_LATE_SHARE = 0.02
+_LATE_SHARE = 0.03
 _FLUSH_SECONDS = 60
 # The times lie in the past: without this the brokers would delete the records within minutes.
 _KEEP = {"retention.ms": "-1"}
@@ -118,7 +118,7 @@ def _iso(moment: datetime) -> str:
 def _late(rng: random.Random, moment: datetime) -> datetime:
     """Move a few event times back by up to four seconds."""
     if rng.random() < _LATE_SHARE:
-        return moment - timedelta(milliseconds=rng.randrange(500, 4000))
+        return moment - timedelta(milliseconds=rng.randrange(1000, 4900))
     return moment
 
 
@@ -127,7 +127,7 @@ def _orders(count: int, customers: int) -> Iterator[_Row]:
     prices = dict(_PRICES)
     moment = _START
     for number in range(count):
-        moment += timedelta(milliseconds=rng.randrange(100, 3000))
+        moment += timedelta(milliseconds=rng.randrange(100, 1000))
         symbol = rng.choice(list(prices))
         prices[symbol] = max(1.0, prices[symbol] * (1 + rng.gauss(0, 0.001)))
         event = _late(rng, moment)
@@ -151,7 +151,7 @@ def _quotes(count: int) -> Iterator[_Row]:
     prices = dict(_PRICES)
     moment = _START
     for _ in range(count):
-        moment += timedelta(milliseconds=rng.randrange(100, 2000))
+        moment += timedelta(milliseconds=rng.randrange(100, 700))
         symbol = rng.choice(list(prices))
         prices[symbol] = max(1.0, prices[symbol] * (1 + rng.gauss(0, 0.001)))
         event = _late(rng, moment)

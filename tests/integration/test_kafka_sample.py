@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from sdp_kernel.errors import BrokerUnreachable, SdpError, TopicError, TopicNotFound, UsageError
 from sdp_kernel.kafka.cluster import Cluster
@@ -166,8 +167,6 @@ def test_an_open_transaction_ends_the_sample(cluster: Cluster, topic: str) -> No
 
 
 def test_deleted_records_are_passed_over(cluster: Cluster, topic: str) -> None:
-    from confluent_kafka import TopicPartition
-
     send(cluster, topic, *numbered(0, range(10)))
     for future in cluster.admin.delete_records([TopicPartition(topic, 0, 6)]).values():
         future.result(10)

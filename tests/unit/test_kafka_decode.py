@@ -248,6 +248,12 @@ def test_empty_lists_and_objects_keep_their_rows() -> None:
     assert (got, dict(decoded.errors)) == ([{}, {}], {})
 
 
+def test_nulls_in_lists_are_kept() -> None:
+    assert one(b'{"a":[null, true]}', b'{"a":[false]}') == [[None, True], [False]]
+    assert one(b'{"a":[null,null]}', b'{"a":[]}') == [[None, None], []]
+    assert one(b'{"a":{"b":[[null,null,null]]}}') == [{"b": [[None, None, None]]}]
+
+
 def test_text_marks_what_is_not_utf8() -> None:
     decoded = TextDecoder().decode(["ä".encode(), b"\xff", None, b""])
     assert decoded.columns["value"].to_pylist() == ["ä", None, None, ""]

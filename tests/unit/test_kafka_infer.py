@@ -20,32 +20,30 @@ TOKEN = re.compile(
     r"|(?P<parameter>(?<!\$)\$\{kafka\.[A-Za-z_]\w*\})|(?P<word>[A-Za-z_][A-Za-z_0-9]*|[0-9]+)"
     r"|(?P<punctuation>[(),<>=.-])|(?P<space>\s+)"
 )
-WORDS = set(
-    [
-        "CREATE",
-        "TABLE",
-        "WITH",
-        "BIGINT",
-        "DOUBLE",
-        "DECIMAL",
-        "BOOLEAN",
-        "STRING",
-        "BYTES",
-        "TIMESTAMP",
-        "TIMESTAMP_LTZ",
-        "ROW",
-        "ARRAY",
-        "WATERMARK",
-        "FOR",
-        "AS",
-        "INTERVAL",
-        "SECOND",
-        "MINUTE",
-        "HOUR",
-        "DAY",
-        "CAST",
-    ]
-)
+WORDS = {
+    "CREATE",
+    "TABLE",
+    "WITH",
+    "BIGINT",
+    "DOUBLE",
+    "DECIMAL",
+    "BOOLEAN",
+    "STRING",
+    "BYTES",
+    "TIMESTAMP",
+    "TIMESTAMP_LTZ",
+    "ROW",
+    "ARRAY",
+    "WATERMARK",
+    "FOR",
+    "AS",
+    "INTERVAL",
+    "SECOND",
+    "MINUTE",
+    "HOUR",
+    "DAY",
+    "CAST",
+}
 
 
 def sample_of(*values: Any, topic: str = "orders", format_name: str | None = None) -> Sample:
