@@ -180,7 +180,7 @@ class _Draft:
         if time is not None:
             return ColumnSketch(field, time.type)
         if arrow.metadata and JSON_TEXT in arrow.metadata:
-            return ColumnSketch(field, "STRING", "values of several types, as JSON text")
+            return ColumnSketch(field, "STRING", "values of several types")
         if arrow.type.num_fields == 0 and str(arrow.type) == "null":
             return ColumnSketch(field, "STRING", "only nulls in the sample")
         kind = flink_type(arrow.type)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sdp_kernel.errors import TopicError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sdp_kernel.kafka.cluster import Cluster
     from sdp_kernel.kafka.offsets import Range
@@ -117,6 +118,10 @@ class _Progress:
 
     def __init__(self, wanted: Mapping[str, Sequence[Range]]) -> None:
         self.open = {(topic, r.partition): r for topic, ranges in wanted.items() for r in ranges if len(r)}
+        one = len({topic for topic, _ in self.open}) == 1
+        self.group: Callable[[Any], Any] = (
+            methodcaller("partition") if one else lambda m: (m.topic(), m.partition())
+        )
         self.left = {key: _records(r) for key, r in self.open.items()}
         self.limited = {key for key, r in self.open.items() if r.limit is not None}
 
@@ -127,8 +132,10 @@ class _Progress:
     def take(self, messages: list[Any]) -> tuple[dict[_Key, list[Any]], set[_Key]]:
         """Return the messages inside the ranges by partition, and the partitions that are done."""
         runs: dict[_Key, list[Any]] = {}
-        for m in messages:
-            runs.setdefault((m.topic(), m.partition()), []).append(m)
+        # Neighbours mostly share a partition, and a tuple for each message would cost.
+        for _, neighbours in groupby(messages, key=self.group):
+            run = list(neighbours)
+            runs.setdefault((run[0].topic(), run[0].partition()), []).extend(run)
         kept: dict[_Key, list[Any]] = {}
         done: set[_Key] = set()
         for key, run in runs.items():

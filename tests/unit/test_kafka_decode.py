@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import UsageError
-from sdp_kernel.kafka import decode_json
+from sdp_kernel.kafka import decode_json, json_bulk
 from sdp_kernel.kafka.decode import BytesDecoder, TextDecoder, decode_keys, decoder, detect
 from sdp_kernel.kafka.decode_json import JsonDecoder
 
@@ -122,7 +122,7 @@ def test_any_bytes_give_a_row_each_and_never_raise(values: list[bytes | None]) -
 @settings(max_examples=200, deadline=None)
 def test_bulk_and_row_by_row_agree(objects: list[dict[str, Any]]) -> None:
     values = [encode(o) for o in objects]
-    bulk = decode_json._bulk(values)
+    bulk = json_bulk.parse(values)
     if bulk is None:
         return
     slow, text = decode_json._struct_columns([msgspec.json.decode(v) for v in values], 0)
@@ -136,7 +136,7 @@ def test_bulk_and_row_by_row_agree(objects: list[dict[str, Any]]) -> None:
 
 def test_plain_objects_take_the_bulk_path() -> None:
     values = [b'{"id":%d,"p":%d.25,"t":"2026-01-05T09:00:00Z","s":"x"}' % (i, i) for i in range(5000)]
-    table = decode_json._bulk(values)
+    table = json_bulk.parse(values)
     assert table is not None
     assert [str(t) for t in table.schema.types] == ["int64", "double", "string", "string"]
 
@@ -179,7 +179,7 @@ def test_numbers_are_exact_or_text(documents: list[bytes], kind: str, values: li
 
 
 def test_large_ids_beside_prices_stay_int64_in_bulk() -> None:
-    table = decode_json._bulk([b'{"id":1234567890123456789,"p":1.5}'])
+    table = json_bulk.parse([b'{"id":1234567890123456789,"p":1.5}'])
     assert table is not None
     assert table.to_pylist() == [{"id": 1234567890123456789, "p": 1.5}]
 
@@ -228,7 +228,7 @@ def test_a_value_larger_than_a_block_is_read() -> None:
 
 
 def test_too_many_fields_become_json_text() -> None:
-    _, decoded = rows([b'{"k%d":1}' % i for i in range(decode_json.MAX_FIELDS + 500)])
+    _, decoded = rows([b'{"k%d":1}' % i for i in range(json_bulk.MAX_FIELDS + 500)])
     assert list(decoded.columns) == ["value"]
     assert decoded.columns["value"].to_pylist()[1] == '{"k1":1}'
 
