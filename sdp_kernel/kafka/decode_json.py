@@ -1,6 +1,7 @@
 """JSON values → Arrow columns: exact, in bulk where that is safe, value by value elsewhere.
 
-Every value is first checked by ``msgspec``. Objects then go to ``json_bulk``. Where that declines the values are decoded one by one:
+Every value is first checked by ``msgspec``. Objects then go to ``json_bulk``; where that
+declines, the values are decoded one by one:
 
 - an integer beyond int64 or a number that float64 cannot hold makes its column ``decimal128``,
   up to 38 digits;

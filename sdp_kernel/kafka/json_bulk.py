@@ -200,7 +200,7 @@ def _unchanged(table: pa.Table, pieces: list[bytes]) -> bool:
     return not any(_changed(token, large=large) for token in tokens)
 
 
-def _has_longexact_number(text: bytes) -> bool:
+def _has_long_number(text: bytes) -> bool:
     """Tell whether 16 or more digits and dots come in a row (a slash counts as a digit)."""
     run = (np.frombuffer(text, np.uint8) - ord(".")) <= ord("9") - ord(".")
     for step in (1, 2, 4, 8):
