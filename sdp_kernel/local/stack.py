@@ -1,0 +1,411 @@
+"""The embedded stack: Kafka, JobManager, TaskManager and SQL gateway, on loopback, under one directory.
+
+``up`` and ``down`` may be called by any process at any time; a lock lets one through. What runs is
+asked of the operating system, never only of a file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sdp_kernel.errors import ComponentError, StackError, UsageError
+from sdp_kernel.local import processes
+from sdp_kernel.local.components import (
+    GROUPS,
+    NAMES,
+    Layout,
+    format_command,
+    free_ports,
+    launch,
+    link_opt,
+    listening,
+    ready_checks,
+    write_configuration,
+)
+from sdp_kernel.settings import KafkaCluster, LocalSettings, Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sdp_kernel.local.java import Java
+
+_START_S = 120.0
+_PORTS = ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway")
+_CAUSE = re.compile(r"(ERROR|FATAL|Caused by:|Exception in thread|Error:|Could not|[\w.]+(?:Exception|Error):).*")
+_NOISE = re.compile(r"Hadoop|NoClassDefFoundError : |security\.token")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step of ``up``: what happens, and how far it is."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    ready: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.stage == "jars":
+            return f"fetching jars: {self.done} of {self.total}"
+        waiting = f"starting, {self.done} of {self.total} ready"
+        return f"{waiting}: {', '.join(self.ready)}" if self.ready else waiting
+
+
+@dataclass(frozen=True)
+class StackInfo:
+    """A running stack's addresses; None for a component that is not part of it."""
+
+    state_dir: Path
+    kafka: str | None
+    jobmanager: str | None
+    gateway: str | None
+
+    def to_profile(self, profile: Profile) -> Profile:
+        """Fill the addresses into a profile, as ``kafka.main``, gateway and JobManager."""
+        clusters = dict(profile.kafka)
+        if self.kafka is not None:
+            clusters["main"] = KafkaCluster("main", MappingProxyType({"bootstrap.servers": self.kafka}))
+        return dataclasses.replace(
+            profile, gateway=self.gateway, jobmanager=self.jobmanager, kafka=MappingProxyType(clusters)
+        )
+
+
+@dataclass(frozen=True)
+class ComponentStatus:
+    """A component's state: running, starting, stopped or died. ``memory`` is RSS in bytes."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    port: int | None = None
+    memory: int = 0
+    uptime: float = 0.0
+    detail: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it serves."""
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """All components."""
+
+    components: tuple[ComponentStatus, ...]
+
+    @property
+    def memory(self) -> int:
+        """Resident memory in all, in bytes."""
+        return sum(component.memory for component in self.components)
+
+
+class Stack:
+    """The embedded stack of a state directory.
+
+    Parameters
+    ----------
+    state_dir
+        Holds everything; made if need be.
+    components
+        Which of kafka, jobmanager, taskmanager, gateway it has.
+    ports
+        Fixed ports by name; free ones are taken for the rest, and kept from start to start.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        components: tuple[str, ...] = NAMES,
+        settings: LocalSettings | None = None,
+        ports: Mapping[str, int] | None = None,
+    ) -> None:
+        unknown = set(components) - set(NAMES)
+        if unknown:
+            raise UsageError(f"no component {', '.join(sorted(unknown))}", hint=f"known: {', '.join(NAMES)}")
+        self.layout = Layout(Path(state_dir).expanduser().resolve())
+        self.components = tuple(name for name in NAMES if name in components)
+        self.settings = settings or LocalSettings()
+        self._fixed = dict(ports or {})
+
+    def running(self) -> StackInfo | None:
+        """Return the addresses if all components run; a check that starts and waits for nothing."""
+        records = processes.recorded(self.layout.run)
+        for name in self.components:
+            record = records.get(name)
+            if record is None or processes.alive(record, self.layout.state_dir) is None:
+                return None
+            if not (self.layout.run / f"{name}.ready").exists():
+                return None
+        ports = self._known_ports()
+        if not all(listening(ports[name]) for name in self.components if name != "taskmanager"):
+            return None
+        return self._info(ports)
+
+    def up(self, progress: Callable[[Progress], None] | None = None) -> StackInfo:
+        """Start what does not run, and return when all of it serves.
+
+        Raises
+        ------
+        ArtifactError
+            A jar is missing and cannot be fetched.
+        ComponentError
+            A component did not start; what this call started is stopped again.
+        """
+        running = self.running()
+        if running is not None:
+            return running
+        from filelock import FileLock  # noqa: PLC0415 - only where something has to start
+
+        self.layout.run.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.layout.run / "lock"):
+            return self.running() or self._start(progress or (lambda _step: None))
+
+    def down(self, *, purge: bool = False) -> None:
+        """Stop every process of the stack; ``purge`` deletes topics, state and logs as well."""
+        if not self.layout.root.exists():
+            return
+        from filelock import FileLock  # noqa: PLC0415
+
+        self.layout.run.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.layout.run / "lock"):
+            processes.stop(processes.marked(self.layout.state_dir))
+            for pattern in ("*.json", "*.ready", "*.part"):
+                for path in self.layout.run.glob(pattern):
+                    path.unlink(missing_ok=True)
+            shutil.rmtree(self.layout.tmp, ignore_errors=True)
+        if purge:
+            shutil.rmtree(self.layout.root, ignore_errors=True)
+
+    def status(self) -> StackStatus:
+        """Return each component's state, as the operating system and its port tell it."""
+        records = processes.recorded(self.layout.run)
+        ports = self._known_ports()
+        checks = ready_checks(ports) if ports else {}
+        found = []
+        for name in self.components:
+            record = records.get(name)
+            process = processes.alive(record, self.layout.state_dir) if record else None
+            port = ports.get(name)
+            if process is not None and record is not None:
+                found.append(
+                    ComponentStatus(
+                        name,
+                        "running" if checks[name]() else "starting",
+                        process.pid,
+                        port,
+                        process.memory_info().rss,
+                        time.time() - record.created,
+                    )
+                )
+            elif record is not None:
+                found.append(ComponentStatus(name, "died", port=port, detail=self._cause(name)))
+            else:
+                found.append(ComponentStatus(name, "stopped", port=port))
+        return StackStatus(tuple(found))
+
+    def logs(self, component: str, lines: int = 50) -> str:
+        """Return the last lines of a component's log and of what it printed."""
+        if component not in NAMES:
+            raise UsageError(f"no component {component!r}", hint=f"known: {', '.join(NAMES)}")
+        parts = []
+        for suffix in ("log", "out"):
+            path = self.layout.logs / f"{component}.{suffix}"
+            if path.exists():
+                parts += path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        return "\n".join(parts[-lines:])
+
+    def _start(self, progress: Callable[[Progress], None]) -> StackInfo:
+        from sdp_kernel.local import artifacts, java  # noqa: PLC0415
+
+        runtime = java.find()
+        groups = sorted({group for name in self.components for group in GROUPS[name]})
+        jars = {
+            group: artifacts.ensure(
+                [group],
+                mirror=self.settings.maven,
+                progress=lambda done, total: progress(Progress("jars", done, total)),
+            )
+            for group in groups
+        }
+        alive = self._clean()
+        ports = self._choose_ports(alive)
+        write_configuration(self.layout, ports, task_slots=self.settings.task_slots)
+        if "gateway" in jars:
+            link_opt(self.layout, jars["gateway"][0])
+        started: list[str] = []
+        try:
+            for name in sorted(self.components, key=("kafka", "gateway", "jobmanager", "taskmanager").index):
+                if name not in alive:
+                    started.append(name)
+                    self._spawn(name, runtime, jars, ports)
+            self._await(ports, started, progress)
+        except BaseException:
+            records = processes.recorded(self.layout.run)
+            stale = [processes.alive(records[n], self.layout.state_dir) for n in started if n in records]
+            processes.stop([process for process in stale if process is not None])
+            for name in started:
+                (self.layout.run / f"{name}.json").unlink(missing_ok=True)
+            raise
+        for name in self.components:
+            (self.layout.run / f"{name}.ready").touch()
+        self._archive_later(runtime, jars)
+        return self._info(ports)
+
+    def _clean(self) -> set[str]:
+        """Stop marked processes that no record names, drop stale records; return what runs."""
+        records = processes.recorded(self.layout.run)
+        alive = {n for n, r in records.items() if processes.alive(r, self.layout.state_dir) is not None}
+        known = {records[name].pid for name in alive}
+        processes.stop([p for p in processes.marked(self.layout.state_dir) if p.pid not in known])
+        for name in set(records) - alive:
+            (self.layout.run / f"{name}.json").unlink(missing_ok=True)
+            (self.layout.run / f"{name}.ready").unlink(missing_ok=True)
+        return alive & set(self.components)
+
+    def _choose_ports(self, alive: set[str]) -> dict[str, int]:
+        """Take the ports of the last start again, unless something else has them now."""
+        before = self._known_ports()
+        fresh = iter(free_ports(len(_PORTS)))
+        ports = {}
+        for name in _PORTS:
+            kept = before.get(name)
+            owner = name.split("_")[0]
+            usable = kept is not None and (owner in alive or not listening(kept))
+            ports[name] = self._fixed.get(name) or (kept if usable and kept else next(fresh))
+        self.layout.run.mkdir(parents=True, exist_ok=True)
+        (self.layout.run / "ports").write_text(json.dumps(ports), encoding="utf-8")
+        return ports
+
+    def _known_ports(self) -> dict[str, int]:
+        try:
+            return dict(json.loads((self.layout.run / "ports").read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def _spawn(
+        self, name: str, runtime: Java, jars: Mapping[str, list[Path]], ports: Mapping[str, int]
+    ) -> None:
+        from sdp_kernel.local import java  # noqa: PLC0415
+
+        how = launch(name, self.layout, jars)
+        archive = java.archive_path(runtime, name, how.flags, how.class_path)
+        sharing = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"] if archive.exists() else []
+        port = ports.get(name, 0)
+        if name != "taskmanager" and listening(port):
+            raise ComponentError(
+                name,
+                f"{name} cannot start: port {port} is taken by another process",
+                hint="choose another port, or stop what uses it",
+            )
+        if name == "kafka" and not (self.layout.data / "kafka" / "meta.properties").exists():
+            self._format(format_command(self.layout, runtime, how.class_path, [*how.flags, *sharing]))
+        command = [
+            str(runtime.executable), *how.flags, *sharing, "-cp", ":".join(map(str, how.class_path)), *how.main,
+        ]  # fmt: skip
+        processes.spawn(
+            name,
+            command,
+            port=port,
+            environment=how.environment,
+            output=self.layout.logs / f"{name}.out",
+            records=self.layout.run,
+        )
+
+    def _format(self, command: list[str]) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ComponentError(
+                "kafka",
+                "kafka's log directory cannot be formatted",
+                hint="sdp down --purge deletes it",
+                detail=(done.stdout + done.stderr)[-2000:],
+            )
+
+    def _await(
+        self, ports: Mapping[str, int], started: list[str], progress: Callable[[Progress], None]
+    ) -> None:
+        checks = ready_checks(ports)
+        ready: list[str] = []
+        deadline = time.monotonic() + _START_S
+        progress(Progress("start", 0, len(started)))
+        while len(ready) < len(started):
+            records = processes.recorded(self.layout.run)
+            for name in started:
+                if name in ready:
+                    continue
+                if processes.alive(records[name], self.layout.state_dir) is None:
+                    raise self._failure(name, "died while starting")
+                if checks[name]():
+                    ready.append(name)
+                    progress(Progress("start", len(ready), len(started), tuple(ready)))
+            if time.monotonic() > deadline:
+                late = next(name for name in started if name not in ready)
+                raise self._failure(late, f"did not serve within {_START_S:.0f} s")
+            time.sleep(0.05)
+
+    def _failure(self, name: str, what: str) -> ComponentError:
+        return ComponentError(
+            name,
+            f"{name} {what}: {self._cause(name)}",
+            hint=f"the whole log: sdp logs {name} -n 500",
+            detail=self.logs(name, lines=15),
+        )
+
+    def _cause(self, name: str) -> str:
+        return cause(self.logs(name, lines=400))
+
+    def _info(self, ports: Mapping[str, int]) -> StackInfo:
+        def address(name: str, form: str) -> str | None:
+            return form.format(ports[name]) if name in self.components else None
+
+        return StackInfo(
+            state_dir=self.layout.state_dir,
+            kafka=address("kafka", "127.0.0.1:{}"),
+            jobmanager=address("jobmanager", "http://127.0.0.1:{}"),
+            gateway=address("gateway", "http://127.0.0.1:{}"),
+        )
+
+    def _archive_later(self, runtime: Java, jars: Mapping[str, list[Path]]) -> None:
+        """Archive the classes of components that have no archive yet, in the background."""
+        from sdp_kernel.local import java  # noqa: PLC0415
+
+        missing = {}
+        for name in self.components:
+            how = launch(name, self.layout, jars)
+            archive = java.archive_path(runtime, name, how.flags, how.class_path)
+            if not archive.exists():
+                missing[name] = str(archive)
+        if missing and runtime.jcmd is not None:
+            command = [sys.executable, "-m", "sdp_kernel.local.archive", processes.mark(self.layout.state_dir),
+                       str(runtime.jcmd), json.dumps(missing)]  # fmt: skip
+            with (self.layout.logs / "archive.out").open("wb") as output:
+                subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+
+
+def cause(log: str) -> str:
+    """Find the line of a log that says why: the innermost cause, else the last error."""
+    lines = [line.strip() for line in log.splitlines() if not _NOISE.search(line)]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by:")]
+    if causes:
+        return causes[-1]
+    errors = [line for line in lines if _CAUSE.search(line) and not line.startswith("at ")]
+    if errors:
+        return errors[-1]
+    return lines[-1] if lines else "it left no log"
+
+
+__all__ = ["ComponentStatus", "Progress", "Stack", "StackError", "StackInfo", "StackStatus", "cause"]
