@@ -177,3 +177,7 @@ def table(topic: str, name: str | None, profile: str, cluster: str | None) -> No
 
     with connect(profile) as wb:
         click.echo(wb.table(topic, name=name, cluster=cluster).ddl)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ import base64
 import re
 import socket
 import sys
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -119,6 +120,16 @@ def listening(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
+def released(port: int, *, within: float = 3.0) -> bool:
+    """Whether nothing listens at a port; a killed process's last threads may hold it for a moment."""
+    deadline = time.monotonic() + within
+    while listening(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots: int) -> None:
     """Write Flink's, Kafka's and log4j's configuration."""
     for directory in (layout.conf, layout.data, layout.logs, layout.tmp, layout.opt):
@@ -184,6 +195,8 @@ def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots:
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
+        "broker.session.timeout.ms": 2000,
+        "broker.heartbeat.interval.ms": 400,
         "message.max.bytes": 32 * 2**20,
         "replica.fetch.max.bytes": 32 * 2**20,
         "log.segment.bytes": 256 * 2**20,
@@ -273,7 +286,7 @@ def format_command(layout: Layout, java: Java, jars: list[Path], flags: list[str
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     return [
         str(java.executable), *flags, mark(layout.state_dir), "-cp", ":".join(map(str, jars)),
-        "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id,
+        "kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster_id}",
         "-c", str(layout.conf / "server.properties"),
     ]  # fmt: skip
 

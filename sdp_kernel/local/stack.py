@@ -30,6 +30,7 @@ from sdp_kernel.local.components import (
     link_opt,
     listening,
     ready_checks,
+    released,
     write_configuration,
 )
 from sdp_kernel.settings import KafkaCluster, LocalSettings, Profile
@@ -282,7 +283,7 @@ class Stack:
         for name in _PORTS:
             kept = before.get(name)
             owner = name.split("_")[0]
-            usable = kept is not None and (owner in alive or not listening(kept))
+            usable = kept is not None and (owner in alive or released(kept))
             ports[name] = self._fixed.get(name) or (kept if usable and kept else next(fresh))
         self.layout.run.mkdir(parents=True, exist_ok=True)
         (self.layout.run / "ports").write_text(json.dumps(ports), encoding="utf-8")
@@ -377,8 +378,16 @@ class Stack:
             gateway=address("gateway", "http://127.0.0.1:{}"),
         )
 
-    def _archive_later(self, runtime: Java, jars: Mapping[str, list[Path]]) -> None:
-        """Archive the classes of components that have no archive yet, in the background."""
+    def archived(self) -> bool:
+        """Whether every component's classes are archived, so that a start takes its least time."""
+        from sdp_kernel.local import artifacts, java  # noqa: PLC0415
+
+        groups = {group for name in self.components for group in GROUPS[name]}
+        jars = {group: artifacts.ensure([group], mirror=self.settings.maven) for group in groups}
+        return not self._unarchived(java.find(), jars)
+
+    def _unarchived(self, runtime: Java, jars: Mapping[str, list[Path]]) -> dict[str, str]:
+        """Return the components without an archive, and where theirs belongs."""
         from sdp_kernel.local import java  # noqa: PLC0415
 
         missing = {}
@@ -387,6 +396,11 @@ class Stack:
             archive = java.archive_path(runtime, name, how.flags, how.class_path)
             if not archive.exists():
                 missing[name] = str(archive)
+        return missing
+
+    def _archive_later(self, runtime: Java, jars: Mapping[str, list[Path]]) -> None:
+        """Archive the classes of components that have no archive yet, in the background."""
+        missing = self._unarchived(runtime, jars)
         if missing and runtime.jcmd is not None:
             command = [sys.executable, "-m", "sdp_kernel.local.archive", processes.mark(self.layout.state_dir),
                        str(runtime.jcmd), json.dumps(missing)]  # fmt: skip

@@ -1,0 +1,137 @@
+"""The embedded stack with its real processes: started, killed, repaired, gone."""
+
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from sdp_kernel.errors import ComponentError
+from sdp_kernel.local import processes
+from sdp_kernel.local.components import free_ports, listening
+from sdp_kernel.local.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+UP = "import sys; from pathlib import Path; from sdp_kernel.local.stack import Stack; print(Stack(Path(sys.argv[1]), components=('kafka',)).up().kafka)"
+
+
+@pytest.fixture
+def kafka(tmp_path):
+    stack = Stack(tmp_path, components=("kafka",))
+    yield stack
+    stack.down(purge=True)
+
+
+def brokers(stack):
+    """The stack's Java processes; the class archiver beside them is Python."""
+    return [p for p in processes.marked(stack.layout.state_dir) if "java" in p.name()]
+
+
+def test_up_is_idempotent_and_down_leaves_no_process_and_no_port(kafka):
+    first = kafka.up()
+    assert kafka.up() == first
+    assert Stack(kafka.layout.state_dir, components=("kafka",)).running() == first
+    (status,) = kafka.status().components
+    assert (status.state, status.healthy) == ("running", True)
+    assert status.memory > 50 * 2**20
+    kafka.down()
+    assert processes.marked(kafka.layout.state_dir) == []
+    assert not listening(int(first.kafka.split(":")[1]))
+    assert kafka.running() is None
+
+
+def test_two_processes_at_once_make_one_stack(kafka):
+    command = [sys.executable, "-c", UP, str(kafka.layout.state_dir)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    addresses = {process.communicate(timeout=120)[0].strip() for process in both}
+    assert len(addresses) == 1
+    assert len(brokers(kafka)) == 1
+
+
+def test_a_killed_component_is_named_and_up_repairs_it_with_its_data(kafka):
+    from confluent_kafka import Producer
+    from confluent_kafka.admin import AdminClient
+
+    address = kafka.up().kafka
+    producer = Producer({"bootstrap.servers": address})
+    producer.produce("kept", b"x")
+    assert producer.flush(20) == 0
+    psutil.Process(kafka.status().components[0].pid).kill()
+    _until(lambda: kafka.status().components[0].state == "died")
+    assert kafka.running() is None
+    assert kafka.up().kafka == address
+    assert "kept" in AdminClient({"bootstrap.servers": address}).list_topics(timeout=20).topics
+
+
+def test_down_cleans_up_after_a_parent_killed_in_the_middle_of_up(kafka):
+    command = [sys.executable, "-c", UP, str(kafka.layout.state_dir)]
+    parent = subprocess.Popen(command)
+    _until(lambda: processes.marked(kafka.layout.state_dir))
+    parent.kill()
+    parent.wait()
+    kafka.down()
+    assert processes.marked(kafka.layout.state_dir) == []
+
+
+def test_up_after_a_parent_killed_in_the_middle_of_up_works(kafka):
+    parent = subprocess.Popen([sys.executable, "-c", UP, str(kafka.layout.state_dir)])
+    _until(lambda: processes.marked(kafka.layout.state_dir))
+    parent.kill()
+    parent.wait()
+    assert kafka.up().kafka
+    assert len(brokers(kafka)) == 1
+
+
+def test_a_taken_port_is_named_before_anything_starts(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        stack = Stack(tmp_path, components=("kafka",), ports={"kafka": port})
+        with pytest.raises(ComponentError, match=f"port {port} is taken"):
+            stack.up()
+    assert processes.marked(tmp_path) == []
+
+
+def test_a_component_that_cannot_start_is_named_with_cause_and_log_and_nothing_stays(tmp_path):
+    stack = Stack(tmp_path, components=("kafka",), ports={"kafka_controller": free_ports(1)[0]})
+    stack.up()
+    stack.down()
+    (stack.layout.data / "kafka" / "meta.properties").write_text("version=1\ncluster.id=broken\nnode.id=99\n")
+    with pytest.raises(ComponentError) as error:
+        stack.up()
+    assert error.value.component == "kafka"
+    assert "99" in str(error.value)
+    assert error.value.detail
+    assert processes.marked(tmp_path) == []
+
+
+def test_every_socket_is_on_loopback(stack):
+    pids = {process.pid for process in processes.marked(stack.state_dir)}
+    assert len(pids) >= 4
+    addresses = {
+        connection.laddr.ip
+        for pid in pids
+        for connection in psutil.Process(pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def test_the_command_reports_health_ports_and_memory(stack, tmp_path):
+    import json
+
+    (tmp_path / "sdp.toml").write_text("")
+    status = subprocess.run([sys.executable, "-m", "sdp_kernel.cli", "status", "--json"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert status.returncode == 1
+    assert {c["state"] for c in json.loads(status.stdout)["components"]} == {"stopped"}
+
+
+def _until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
