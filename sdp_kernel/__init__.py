@@ -2,7 +2,7 @@
 
 >>> import sdp_kernel
 >>> wb = sdp_kernel.connect("local")          # doctest: +SKIP
->>> wb.sql("SELECT 1 AS one").df              # doctest: +SKIP
+>>> wb.sql("SELECT 1 AS n").df              # doctest: +SKIP
 
 In a notebook, ``%load_ext sdp_kernel`` adds the magics over the same calls.
 """

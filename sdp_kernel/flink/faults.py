@@ -56,8 +56,8 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "the broker does not answer the cluster: check bootstrap.servers of the table",
     ),
     (
-        r"NoResourceAvailable|Could not acquire the minimum required resources",
-        "no free task slot: cancel a job, or raise [local] task_slots in sdp.toml",
+        r"NoResourceAvailable|[Cc]ould not acquire the minimum required resources",
+        "no free task slot: cancel a job, or raise [local] task_slots in sdp.toml; sdp status shows a dead TaskManager",
     ),
 )
 

@@ -11,6 +11,7 @@ import httpx
 from sdp_kernel.errors import SdpError, Unreachable
 from sdp_kernel.flink import faults
 
+_STARTING = ("CREATED", "SCHEDULED", "DEPLOYING", "INITIALIZING")
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 
 
@@ -70,6 +71,11 @@ class JobManager:
         if response.status_code == httpx.codes.NOT_FOUND:
             return "UNKNOWN"
         return str(self._checked(response)["status"])
+
+    def starting(self, job_id: str) -> bool:
+        """Whether a task of the job is being deployed or initialised (``GET /jobs/:id``)."""
+        vertices = self._call("GET", f"/jobs/{job_id}")["vertices"]
+        return any(vertex["tasks"].get(state) for vertex in vertices for state in _STARTING)
 
     def cancel(self, job_id: str) -> None:
         """``PATCH /jobs/:id?mode=cancel``."""

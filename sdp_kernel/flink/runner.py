@@ -32,6 +32,8 @@ _NOT_READY = b'{"resultType":"NOT_READY"'
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.1
 _UPDATE_EVERY_S = 0.25
 _STOP_CHECK_S = 3.0
+_START_CHECK_S = 8.0
+_ENDED = frozenset({"CANCELED", "FINISHED", "FAILED", "UNKNOWN"})
 _JOB_ID = re.compile(r"^[0-9a-f]{32}$")
 _ROOT_MODE = re.compile(r"== Optimized Physical Plan ==\n.*?changelogMode=\[([^\]]*)\]")
 
@@ -49,6 +51,7 @@ class Runner:
         self.gateway = gateway
         self.session = session
         self.jobmanager = jobmanager
+        self._stopping: list[threading.Thread] = []
 
     def run(
         self,
@@ -90,10 +93,10 @@ class Runner:
             raise
         except BaseException:
             query.finish("failed")
-            self.stop(reader.operation, query.job_id)
+            self.stop(reader)
             raise
         if state in {"limit", "timeout", "interrupted"}:
-            self.stop(reader.operation, query.job_id)
+            self.stop(reader)
         query.finish(state)
 
     def text(self, sql: str) -> str:
@@ -116,29 +119,62 @@ class Runner:
                 return "\n".join(parts)
             token = head.token
 
-    def stop(self, operation: str | None, job_id: str | None) -> None:
-        """Stop an operation and see to it that its job ends; returns without waiting for that."""
-        if operation is not None:
-            with contextlib.suppress(SdpError):
-                self.gateway.close_operation(self.session, operation)
-        if job_id and self.jobmanager is not None:
-            threading.Thread(target=self._see_it_end, args=(job_id,), daemon=True).start()
+    def stop(self, reader: _Reader) -> None:
+        """Stop a query: close its operation, and see to it that its job ends. Returns at once."""
+        thread = threading.Thread(target=self._stop, args=(reader,), daemon=True, name="sdp-stop")
+        self._stopping = [running for running in self._stopping if running.is_alive()] + [thread]
+        thread.start()
 
-    def _see_it_end(self, job_id: str) -> None:
-        assert self.jobmanager is not None  # noqa: S101 - checked by the caller
+    def settle(self, timeout: float = 10.0) -> None:
+        """Wait until the stops under way are done, ``timeout`` seconds each at most."""
+        for thread in self._stopping:
+            thread.join(timeout)
+
+    def _stop(self, reader: _Reader) -> None:
         with contextlib.suppress(SdpError, OSError):
-            until = time.monotonic() + _STOP_CHECK_S
-            while time.monotonic() < until:
-                if self.jobmanager.state(job_id) in {"CANCELED", "FINISHED", "FAILED", "UNKNOWN"}:
-                    return
-                time.sleep(0.2)
-            self.jobmanager.cancel(job_id)
+            if reader.operation is None:
+                return
+            if not reader.query.changes:
+                self._await_tasks(reader)
+            self.gateway.close_operation(self.session, reader.operation)
+        with contextlib.suppress(SdpError, OSError):
+            self._see_it_end(reader.query.job_id)
+
+    def _await_tasks(self, reader: _Reader) -> None:
+        """Wait until the tasks run, where no row has shown yet that they do.
+
+        A collect sink cancelled while its task initialises fails in a way that Flink 2.3 takes for
+        fatal: the whole TaskManager ends ("this.bufferLock" is null, CollectSinkFunction).
+        """
+        until = time.monotonic() + _START_CHECK_S
+        while reader.query.job_id is None and time.monotonic() < until:
+            page = self.gateway.fetch(self.session, reader.operation or "", reader.token, reader.row_format)
+            if not page.startswith(_NOT_READY):
+                reader.query.job_id = read_head(page).job_id
+            time.sleep(_LONGEST_WAIT_S)
+        job_id = reader.query.job_id
+        while job_id and self.jobmanager is not None and time.monotonic() < until:
+            if not self.jobmanager.starting(job_id):
+                return
+            time.sleep(_LONGEST_WAIT_S)
+
+    def _see_it_end(self, job_id: str | None) -> None:
+        if job_id is None or self.jobmanager is None:
+            return
+        until = time.monotonic() + _STOP_CHECK_S
+        while time.monotonic() < until:
+            if self.jobmanager.state(job_id) in _ENDED:
+                return
+            time.sleep(0.2)
+        self.jobmanager.cancel(job_id)
 
     def _run_safely(self, query: Query, failed: _Reader, **options: object) -> None:
         """Run a query again whose types the gateway cannot write as JSON, in a form that it can."""
         page = self.gateway.fetch(self.session, failed.operation or "", failed.token, "PLAIN_TEXT")
-        columns = read_head(page).columns or ()
-        self.stop(failed.operation, query.job_id)
+        head = read_head(page)
+        columns, query.job_id = head.columns or (), head.job_id
+        failed.row_format = "PLAIN_TEXT"
+        self._stop(failed)
         selected = [_safe_expression(column) for column in columns]
         types = tuple(
             column
@@ -146,12 +182,12 @@ class Runner:
             else Column(column.name, replace(column.type, as_entries=True))
             for column in columns
         )
-        query.state, query.rows = "running", None
+        query.state, query.rows, query.job_id = "running", None, None
         wrapped = f"SELECT {', '.join(selected)} FROM (\n{failed.sql}\n)"  # noqa: S608 - names are quoted
         reader = _Reader(self, query, wrapped, columns=types)
         state = reader.read(**options)  # type: ignore[arg-type]
         if state in {"limit", "timeout"}:
-            self.stop(reader.operation, query.job_id)
+            self.stop(reader)
         query.finish(state)
 
 
@@ -181,6 +217,7 @@ class _Reader:
         self.columns = columns
         self.operation: str | None = None
         self.token = 0
+        self.row_format = "JSON"
         self._explain: str | None = None
         self._shown = 0.0
 

@@ -68,6 +68,7 @@ class Session:
         self._jobmanager_url = jobmanager
         self._jobmanager: JobManager | None = None
         self._handle: str | None = None
+        self._runner: Runner | None = None
         self._closed = threading.Event()
         self._beat: threading.Thread | None = None
 
@@ -106,6 +107,8 @@ class Session:
         if self._closed.is_set():
             return
         self._closed.set()
+        if self._runner is not None:
+            self._runner.settle()
         with contextlib.suppress(SdpError):
             if self._handle is not None:
                 self.gateway.close_session(self._handle)
@@ -115,8 +118,10 @@ class Session:
             self._jobmanager.close()
 
     def runner(self) -> Runner:
-        """Return a runner on this session."""
-        return Runner(self.gateway, self.handle, self.jobmanager)
+        """Return the runner on this session."""
+        if self._runner is None or self._runner.session != self.handle:
+            self._runner = Runner(self.gateway, self.handle, self.jobmanager)
+        return self._runner
 
     def render(self, text: str, values: Mapping[str, object] | None = None) -> parameters.Rendered:
         """Fill in the parameters and connection fragments of ``text``."""

@@ -125,7 +125,13 @@ def test_the_command_reports_health_ports_and_memory(stack, tmp_path):
     import json
 
     (tmp_path / "sdp.toml").write_text("")
-    status = subprocess.run([sys.executable, "-m", "sdp_kernel.cli", "status", "--json"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    status = subprocess.run(
+        [sys.executable, "-m", "sdp_kernel.cli", "status", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
     assert status.returncode == 1
     assert {c["state"] for c in json.loads(status.stdout)["components"]} == {"stopped"}
 

@@ -16,7 +16,9 @@ def test_a_fragment_is_not_filled_in_again():
     assert render("${kafka.main}", {"x": 1}, {"kafka.main": "'p' = '${env:P}'"}).text == "'p' = '${env:P}'"
 
 
-@pytest.mark.parametrize("value", ["a'b", 'a"b', "a;b", "a\nb", "${x}", "%{if}", "a--b", "a/*b", "a`b", "a\\b", "a\0b"])
+@pytest.mark.parametrize(
+    "value", ["a'b", 'a"b', "a;b", "a\nb", "${x}", "%{if}", "a--b", "a/*b", "a`b", "a\\b", "a\0b"]
+)
 def test_a_value_that_could_break_out_is_refused(value):
     with pytest.raises(ParameterError, match="break out"):
         render("SELECT '${x}'", {"x": value}, {})

@@ -20,7 +20,9 @@ STRING = LogicalType("VARCHAR", length=2147483647)
 def page(rows, columns=(), result_type="PAYLOAD", token=1):
     data = ",".join(f'{{"kind":"{kind}","fields":[{fields}]}}' for kind, fields in rows)
     described = msgspec.json.encode(list(columns)).decode()
-    following = f',"nextResultUri":"/v3/sessions/s/operations/o/result/{token}?rowFormat=JSON"' if token else ""
+    following = (
+        f',"nextResultUri":"/v3/sessions/s/operations/o/result/{token}?rowFormat=JSON"' if token else ""
+    )
     return (
         f'{{"resultType":"{result_type}","isQueryResult":true,"jobID":"ab","resultKind":"SUCCESS_WITH_CONTENT",'
         f'"results":{{"columns":{described},"rowFormat":"JSON","data":[{data}]}}{following}}}'
@@ -28,7 +30,9 @@ def page(rows, columns=(), result_type="PAYLOAD", token=1):
 
 
 def test_the_head_names_columns_and_the_next_page():
-    head = read_head(page([], [{"name": "a", "logicalType": {"type": "INTEGER", "nullable": False}, "comment": None}]))
+    head = read_head(
+        page([], [{"name": "a", "logicalType": {"type": "INTEGER", "nullable": False}, "comment": None}])
+    )
     assert head.columns == (Column("a", LogicalType("INTEGER", nullable=False)),)
     assert (head.token, head.ready, head.end, head.job_id) == (1, True, False, "ab")
 
@@ -37,19 +41,51 @@ def test_the_head_names_columns_and_the_next_page():
     ("type_", "values", "expected"),
     [
         (LogicalType("DOUBLE"), [1.5, "Infinity", None], [1.5, float("inf"), None]),
-        (LogicalType("TIMESTAMP_WITHOUT_TIME_ZONE", precision=3), ["2024-01-01T00:00:00.5"], [dt.datetime(2024, 1, 1, 0, 0, 0, 500000)]),
-        (LogicalType("TIMESTAMP_WITHOUT_TIME_ZONE", precision=6), ["9999-12-31T23:59:59.999999"], [dt.datetime(9999, 12, 31, 23, 59, 59, 999999)]),
-        (LogicalType("TIMESTAMP_WITH_LOCAL_TIME_ZONE", precision=3), ["2024-01-01T00:00:00.001Z", None], [dt.datetime(2024, 1, 1, 0, 0, 0, 1000, dt.timezone.utc), None]),
+        (
+            LogicalType("TIMESTAMP_WITHOUT_TIME_ZONE", precision=3),
+            ["2024-01-01T00:00:00.5"],
+            [dt.datetime(2024, 1, 1, 0, 0, 0, 500000)],
+        ),
+        (
+            LogicalType("TIMESTAMP_WITHOUT_TIME_ZONE", precision=6),
+            ["9999-12-31T23:59:59.999999"],
+            [dt.datetime(9999, 12, 31, 23, 59, 59, 999999)],
+        ),
+        (
+            LogicalType("TIMESTAMP_WITH_LOCAL_TIME_ZONE", precision=3),
+            ["2024-01-01T00:00:00.001Z", None],
+            [dt.datetime(2024, 1, 1, 0, 0, 0, 1000, dt.timezone.utc), None],
+        ),
         (LogicalType("DATE"), ["2024-02-29", None], [dt.date(2024, 2, 29), None]),
         (LogicalType("TIME_WITHOUT_TIME_ZONE", precision=3), ["12:34:56.789"], [dt.time(12, 34, 56, 789000)]),
-        (LogicalType("INTERVAL_DAY_TIME"), [93784567], [dt.timedelta(days=1, seconds=7384, milliseconds=567)]),
+        (
+            LogicalType("INTERVAL_DAY_TIME"),
+            [93784567],
+            [dt.timedelta(days=1, seconds=7384, milliseconds=567)],
+        ),
         (LogicalType("INTERVAL_YEAR_MONTH"), [27, None], [pa.MonthDayNano([27, 0, 0]), None]),
         (LogicalType("VARBINARY"), [b"\x00\xff", None], [b"\x00\xff", None]),
         (LogicalType("ARRAY", children=(INT,)), [[1, None], None, []], [[1, None], None, []]),
         (LogicalType("MAP", children=(STRING, INT)), [{"a": 1}, None, {}], [[("a", 1)], None, []]),
-        (LogicalType("MAP", children=(INT, STRING), as_entries=True), [[{"key": 1, "value": "x"}]], [[(1, "x")]]),
-        (LogicalType("ROW", names=("a", "b"), children=(INT, STRING)), [{"a": 1, "b": "x"}, None], [{"a": 1, "b": "x"}, None]),
-        (LogicalType("ROW", names=("r",), children=(LogicalType("ROW", names=("t",), children=(LogicalType("DATE"),)),)), [{"r": {"t": "2024-01-01"}}, {"r": None}], [{"r": {"t": dt.date(2024, 1, 1)}}, {"r": None}]),
+        (
+            LogicalType("MAP", children=(INT, STRING), as_entries=True),
+            [[{"key": 1, "value": "x"}]],
+            [[(1, "x")]],
+        ),
+        (
+            LogicalType("ROW", names=("a", "b"), children=(INT, STRING)),
+            [{"a": 1, "b": "x"}, None],
+            [{"a": 1, "b": "x"}, None],
+        ),
+        (
+            LogicalType(
+                "ROW",
+                names=("r",),
+                children=(LogicalType("ROW", names=("t",), children=(LogicalType("DATE"),)),),
+            ),
+            [{"r": {"t": "2024-01-01"}}, {"r": None}],
+            [{"r": {"t": dt.date(2024, 1, 1)}}, {"r": None}],
+        ),
     ],
 )
 def test_types_decode_exactly(type_, values, expected):
@@ -68,7 +104,9 @@ def test_a_year_that_would_wrap_around_is_an_error():
         build(["9999-01-01T00:00:00.5", None], LogicalType("TIMESTAMP_WITHOUT_TIME_ZONE", precision=9))
 
 
-decimals = st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**19), max_value=10**19)
+decimals = st.decimals(
+    allow_nan=False, allow_infinity=False, places=18, min_value=-(10**19), max_value=10**19
+)
 
 
 @given(st.lists(decimals, min_size=1, max_size=5))
@@ -98,7 +136,11 @@ def test_rows_of_unknown_mode_turn_into_batches_once_the_plan_says_append():
 def test_retractions_are_folded_and_never_shown():
     rows = Rows((Column("k", STRING), Column("v", INT)))
     rows.only_appends(False)
-    rows.add(page([("INSERT", '"a",1'), ("UPDATE_BEFORE", '"a",1'), ("UPDATE_AFTER", '"a",2'), ("INSERT", '"b",1')]))
+    rows.add(
+        page(
+            [("INSERT", '"a",1'), ("UPDATE_BEFORE", '"a",1'), ("UPDATE_AFTER", '"a",2'), ("INSERT", '"b",1')]
+        )
+    )
     rows.add(page([("DELETE", '"b",1')]))
     assert rows.table().to_pylist() == [{"k": "a", "v": 2}]
     assert rows.changes == 5
@@ -124,8 +166,14 @@ def test_a_value_of_another_type_is_a_clear_error():
         (STRING, "STRING"),
         (LogicalType("DECIMAL", precision=10, scale=2, nullable=False), "DECIMAL(10, 2) NOT NULL"),
         (LogicalType("TIMESTAMP_WITH_LOCAL_TIME_ZONE", precision=3), "TIMESTAMP_LTZ(3)"),
-        (LogicalType("ROW", names=("a`b",), children=(LogicalType("ARRAY", children=(INT,)),)), "ROW<`a``b` ARRAY<INT>>"),
-        (LogicalType("MAP", children=(STRING, LogicalType("VARBINARY", length=2147483647))), "MAP<STRING, BYTES>"),
+        (
+            LogicalType("ROW", names=("a`b",), children=(LogicalType("ARRAY", children=(INT,)),)),
+            "ROW<`a``b` ARRAY<INT>>",
+        ),
+        (
+            LogicalType("MAP", children=(STRING, LogicalType("VARBINARY", length=2147483647))),
+            "MAP<STRING, BYTES>",
+        ),
     ],
 )
 def test_types_are_written_as_ddl(type_, sql):

@@ -58,7 +58,9 @@ def test_semicolons_in_strings_comments_and_names_do_not_split():
 
 @pytest.mark.parametrize("opening", ["EXECUTE STATEMENT SET BEGIN", "BEGIN STATEMENT SET;"])
 def test_a_statement_set_stays_in_one_piece(opening):
-    text = f"{opening} INSERT INTO a SELECT CASE WHEN x THEN 1 END FROM t; INSERT INTO b SELECT 1; END; SELECT 2"
+    text = (
+        f"{opening} INSERT INTO a SELECT CASE WHEN x THEN 1 END FROM t; INSERT INTO b SELECT 1; END; SELECT 2"
+    )
     first, second = split(text)
     assert first.kind == "STATEMENT SET"
     assert first.text.endswith("END")
@@ -73,7 +75,8 @@ def test_a_statement_knows_its_place_in_the_source():
 
 
 @pytest.mark.parametrize(
-    ("text", "place"), [("SELECT 'abc", Position(1, 8)), ("SELECT 1;\n /* x", Position(2, 2)), ("`a", Position(1, 1))]
+    ("text", "place"),
+    [("SELECT 'abc", Position(1, 8)), ("SELECT 1;\n /* x", Position(2, 2)), ("`a", Position(1, 1))],
 )
 def test_an_unclosed_quote_or_comment_is_an_error_at_its_opening(text, place):
     with pytest.raises(StatementError, match="never closed") as error:
@@ -111,7 +114,11 @@ def test_tokens_cover_the_text_without_gaps(text):
     assert "".join(token.text for token in pieces) == text
 
 
-@given(st.lists(st.sampled_from(["SELECT 1", "SET 'a;b'='c'", "INSERT INTO `x;y` SELECT ';'", "SHOW TABLES -- ;\n"])))
+@given(
+    st.lists(
+        st.sampled_from(["SELECT 1", "SET 'a;b'='c'", "INSERT INTO `x;y` SELECT ';'", "SHOW TABLES -- ;\n"])
+    )
+)
 def test_joined_statements_split_into_the_same_ones(parts):
     assert [s.text for s in split(";\n".join(parts))] == [p.split(" --")[0] for p in parts]
 

@@ -35,7 +35,9 @@ def test_a_jar_that_is_not_the_locked_one_is_refused_and_not_kept(tmp_path, monk
 
     monkeypatch.setattr("jgo.maven.MavenContext", Context)
     monkeypatch.setenv("SDP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(artifacts, "locked", lambda _: [Artifact("g:x:1", hashlib.sha256(b"right").hexdigest(), 5)])
+    monkeypatch.setattr(
+        artifacts, "locked", lambda _: [Artifact("g:x:1", hashlib.sha256(b"right").hexdigest(), 5)]
+    )
     with pytest.raises(ArtifactError, match="g:x:1 has sha256"):
         artifacts.ensure(["flink"])
     assert not list((tmp_path / "cache").rglob("*.jar"))
@@ -55,7 +57,13 @@ def test_free_ports_are_distinct():
 
 def test_every_address_of_the_configuration_is_loopback(tmp_path):
     layout = components.Layout(tmp_path)
-    ports = dict(zip(("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway"), range(5000, 5005), strict=True))
+    ports = dict(
+        zip(
+            ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway"),
+            range(5000, 5005),
+            strict=True,
+        )
+    )
     components.write_configuration(layout, ports, task_slots=3)
     flink = (layout.conf / "config.yaml").read_text()
     kafka = (layout.conf / "server.properties").read_text()
@@ -71,7 +79,9 @@ def test_a_process_id_used_again_is_not_taken_for_the_recorded_process(tmp_path)
 
 
 def test_a_marked_process_is_found_without_its_record_and_stopped(tmp_path):
-    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", processes.mark(tmp_path)])
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)", processes.mark(tmp_path)]
+    )
     try:
         found = processes.marked(tmp_path)
         assert [process.pid for process in found] == [sleeper.pid]
@@ -93,7 +103,9 @@ def test_stale_records_of_a_reboot_are_told_as_died_and_do_not_count_as_running(
     stack = Stack(tmp_path, components=("kafka",))
     stack.layout.run.mkdir(parents=True)
     (stack.layout.run / "ports").write_text('{"kafka": 1, "jobmanager": 1, "gateway": 1}')
-    (stack.layout.run / "kafka.json").write_text(json.dumps({"name": "kafka", "pid": os.getpid(), "created": 1.0, "port": 1}))
+    (stack.layout.run / "kafka.json").write_text(
+        json.dumps({"name": "kafka", "pid": os.getpid(), "created": 1.0, "port": 1})
+    )
     (stack.layout.run / "kafka.ready").touch()
     assert stack.running() is None
     assert stack.status().components[0].state == "died"
@@ -116,7 +128,10 @@ def test_unknown_components_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("log", "expected"),
     [
-        ("INFO a\nX: y\n\tat b\nCaused by: java.net.BindException: in use\n\t... 3 more", "java.net.BindException: in use"),
+        (
+            "INFO a\nX: y\n\tat b\nCaused by: java.net.BindException: in use\n\t... 3 more",
+            "java.net.BindException: in use",
+        ),
         ("INFO fine\nERROR Broker - no space left", "ERROR Broker - no space left"),
         ("Error: Could not find or load main class x", "Error: Could not find or load main class x"),
         ("", "it left no log"),
