@@ -33,7 +33,9 @@ def stack() -> Iterator[Any]:
 
 def produce_trades(bootstrap: str, topic: str, rows: int = ROWS) -> None:
     """Write JSON records of five fields, the same ones each time."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 2_000_000})
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 2_000_000}
+    )
     chance = random.Random(7)
     for number in range(rows):
         producer.produce(

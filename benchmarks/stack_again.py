@@ -25,7 +25,12 @@ def run() -> list[dict[str, object]]:
             seconds = []
             for _ in range(RUNS):
                 started = time.perf_counter()
-                subprocess.run([sys.executable, "-m", "sdp_kernel.cli", "up"], cwd=directory, check=True, capture_output=True)
+                subprocess.run(
+                    [sys.executable, "-m", "sdp_kernel.cli", "up"],
+                    cwd=directory,
+                    check=True,
+                    capture_output=True,
+                )
                 seconds.append(time.perf_counter() - started)
         finally:
             stack.down(purge=True)

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 RUNS = 3
 GOAL = 0.5
 MEMORY_GB = 1.3
-_KAFKA_OPTIONS = "-Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true".split()
+_KAFKA_OPTIONS = [
+    "-Xmx1G",
+    "-Xms1G",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Djava.awt.headless=true",
+]
 
 
 def _wait(ready: Callable[[], bool]) -> None:
@@ -90,18 +99,40 @@ def _peer() -> float:
         checks = components.ready_checks(ports)
         class_path = ":".join(map(str, artifacts.ensure(["kafka"])))
         properties = str(layout.conf / "server.properties")
-        base = [str(runtime.executable), *_KAFKA_OPTIONS, f"-Dlog.file={layout.logs}/kafka.log", "-cp", class_path]
+        base = [
+            str(runtime.executable),
+            *_KAFKA_OPTIONS,
+            f"-Dlog.file={layout.logs}/kafka.log",
+            "-cp",
+            class_path,
+        ]
 
         def script(name: str, action: str) -> None:
-            subprocess.run(["bash", str(home / "bin" / name), action], env=environment, check=True, capture_output=True)
+            subprocess.run(
+                ["bash", str(home / "bin" / name), action], env=environment, check=True, capture_output=True
+            )
 
         started = time.perf_counter()
-        formatting = ["kafka.tools.StorageTool", "format", "--standalone", "-t", "c2RwLWJlbmNobWFyay0wMA", "-c", properties]
+        formatting = [
+            "kafka.tools.StorageTool",
+            "format",
+            "--standalone",
+            "-t",
+            "c2RwLWJlbmNobWFyay0wMA",
+            "-c",
+            properties,
+        ]
         subprocess.run([*base, *formatting], check=True, capture_output=True)
-        broker = subprocess.Popen([*base, "kafka.Kafka", properties], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        broker = subprocess.Popen(
+            [*base, "kafka.Kafka", properties], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             _wait(checks["kafka"])
-            for name, component in (("jobmanager.sh", "jobmanager"), ("taskmanager.sh", "taskmanager"), ("sql-gateway.sh", "gateway")):
+            for name, component in (
+                ("jobmanager.sh", "jobmanager"),
+                ("taskmanager.sh", "taskmanager"),
+                ("sql-gateway.sh", "gateway"),
+            ):
                 script(name, "start")
                 _wait(checks[component])
             return time.perf_counter() - started

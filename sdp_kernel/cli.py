@@ -39,7 +39,7 @@ def _stack() -> Stack:
     from sdp_kernel.local.stack import Stack  # noqa: PLC0415
 
     loaded = settings.load()
-    return Stack(loaded.state_dir, settings=loaded.local)
+    return Stack(loaded.make_state_dir(), settings=loaded.local)
 
 
 @main.command()

@@ -173,6 +173,14 @@ class Settings:
         """The project's state: the running stack, ledgers. Not for git."""
         return self.root / STATE_DIR_NAME
 
+    def make_state_dir(self) -> Path:
+        """Make the state directory, with a ``.gitignore`` that keeps all of it out of git."""
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        ignore = self.state_dir / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+        return self.state_dir
+
     def profile(self, name: str) -> Profile:
         """Return the profile of that name; ``local`` always exists."""
         if name in self.profiles:

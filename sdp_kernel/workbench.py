@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sdp_kernel.kafka.sample import Sample
     from sdp_kernel.kafka.topics import TopicDetail
     from sdp_kernel.local.stack import Stack
-    from sdp_kernel.promote import Plan
+    from sdp_kernel.promote import Plan, Topic
 
 
 def connect(
@@ -101,7 +101,7 @@ class Workbench:
         """The embedded stack of this project."""
         from sdp_kernel.local.stack import Stack  # noqa: PLC0415
 
-        return Stack(self.settings.state_dir, settings=self.settings.local)
+        return Stack(self.settings.make_state_dir(), settings=self.settings.local)
 
     @property
     def profile(self) -> settings_.Profile:
@@ -126,7 +126,7 @@ class Workbench:
                 properties=profile.session,
                 fragments={f"kafka.{c.alias}": c.sql_fragment() for c in profile.kafka.values()},
                 defaults=profile.parameters,
-                ledger=Ledger(self.settings.state_dir / "ledgers" / name),
+                ledger=Ledger(self.settings.make_state_dir() / "ledgers" / name),
                 read_only=profile.read_only,
                 notify=self._notify,
             )
@@ -298,7 +298,7 @@ class Workbench:
             As their names say; nothing has been written.
         """
         from sdp_kernel.deploy.session_cluster import run_sql_job  # noqa: PLC0415
-        from sdp_kernel.promote import build_plan  # noqa: PLC0415
+        from sdp_kernel.promote import Actions, build_plan  # noqa: PLC0415
 
         if isinstance(query, str):
             if query not in self.queries:
@@ -310,10 +310,14 @@ class Workbench:
         session = self.session
 
         def run(script: str, name: str) -> str:
+            if session.jobmanager is None:
+                raise UsageError(
+                    "the profile has no JobManager to run a job on", hint="set jobmanager in sdp.toml"
+                )
             return run_sql_job(session.jobmanager, script, name=name)
 
-        def create_topic(name: str, partitions: int, config: Mapping[str, str], alias: str = "main") -> bool:
-            return bool(self.cluster(alias).create_topic(name, partitions=partitions, config=dict(config)))
+        def create_topic(topic: Topic) -> bool:
+            return self.cluster(topic.alias).create_topic(topic.name, config=dict(topic.config))
 
         return build_plan(
             query,
@@ -322,10 +326,8 @@ class Workbench:
             to=to,
             key=tuple(key) if key else None,
             settings=self.settings,
-            profile=self.profile,
+            actions=Actions(create_topic=create_topic, run=run),
             repository=repository,
-            create_topic=create_topic,
-            run=run,
             current_text=current_text,
             notebook=notebook,
             replace=replace,
@@ -336,6 +338,4 @@ class Workbench:
         if self._session is not None:
             self._session.close()
             self._session = None
-        for cluster in self._clusters.values():
-            cluster.close()
         self._clusters.clear()

@@ -261,7 +261,13 @@ def launch(name: str, layout: Layout, jars: Mapping[str, list[Path]]) -> Launch:
     }
     configured = ["--configDir", str(layout.conf)]
     if name == "jobmanager":
-        flags = ["-Xms64m", "-Xmx448m", "-XX:MaxMetaspaceSize=256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        flags = [
+            "-Xms64m",
+            "-Xmx448m",
+            "-XX:MaxMetaspaceSize=256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+        ]
         main = ["org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", *configured]
     elif name == "taskmanager":
         flags = ["-Xms64m", "-Xmx640m", "-XX:MaxDirectMemorySize=320m", "-XX:MaxMetaspaceSize=256m",
@@ -296,7 +302,9 @@ def ready_checks(ports: Mapping[str, int]) -> dict[str, Callable[[], bool]]:
     return {
         "kafka": lambda: listening(ports["kafka"]) and _kafka_answers(ports["kafka"]),
         "jobmanager": lambda: _get(ports["jobmanager"], "/overview") is not None,
-        "taskmanager": lambda: b'"taskmanagers":0' not in (_get(ports["jobmanager"], "/overview") or b'"taskmanagers":0'),
+        "taskmanager": lambda: (
+            b'"taskmanagers":0' not in (_get(ports["jobmanager"], "/overview") or b'"taskmanagers":0')
+        ),
         "gateway": lambda: _get(ports["gateway"], "/v3/info") is not None,
     }
 

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
 _START_S = 120.0
 _PORTS = ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway")
-_CAUSE = re.compile(r"(ERROR|FATAL|Caused by:|Exception in thread|Error:|Could not|[\w.]+(?:Exception|Error):).*")
+_CAUSE = re.compile(
+    r"(ERROR|FATAL|Caused by:|Exception in thread|Error:|Could not|[\w.]+(?:Exception|Error):).*"
+)
 _NOISE = re.compile(r"Hadoop|NoClassDefFoundError : |security\.token")
 
 
@@ -302,7 +304,11 @@ class Stack:
 
         how = launch(name, self.layout, jars)
         archive = java.archive_path(runtime, name, how.flags, how.class_path)
-        sharing = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"] if archive.exists() else []
+        sharing = (
+            [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+            if archive.exists()
+            else []
+        )
         port = ports.get(name, 0)
         if name != "taskmanager" and listening(port):
             raise ComponentError(

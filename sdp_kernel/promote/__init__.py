@@ -1,1 +1,6 @@
 """A validated query becomes a job definition: slice, lint, plan, render, repository."""
+
+from sdp_kernel.promote.lint import Finding
+from sdp_kernel.promote.plan import Actions, Applied, Plan, PlannedFile, Topic, build_plan
+
+__all__ = ["Actions", "Applied", "Finding", "Plan", "PlannedFile", "Topic", "build_plan"]

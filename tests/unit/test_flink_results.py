@@ -1,5 +1,4 @@
 import datetime as dt
-from decimal import Decimal
 
 import msgspec
 import pyarrow as pa

@@ -1,0 +1,377 @@
+"""The plan of a promotion: built without side effects, shown, and applied as shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel import __version__
+from sdp_kernel.errors import Blocked, NotValidated, RepositoryError, UsageError
+from sdp_kernel.flink import parameters
+from sdp_kernel.flink.ledger import text_hash
+from sdp_kernel.promote import render, sink, view
+from sdp_kernel.promote.lint import Finding, lint
+from sdp_kernel.promote.repository import Repository
+from sdp_kernel.promote.slice import minimal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sdp_kernel.flink.ledger import Entry
+    from sdp_kernel.flink.query import Query
+    from sdp_kernel.flink.session import Session
+    from sdp_kernel.promote.slice import Slice
+    from sdp_kernel.settings import Settings
+
+_SELECT_STATES = frozenset({"finished", "limit", "timeout", "interrupted"})
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """A file the plan writes. ``status`` is new, changed or same; ``diff`` against the repository."""
+
+    path: str
+    content: str
+    status: str
+    diff: str
+
+
+@dataclass(frozen=True)
+class Topic:
+    """The output topic that ``apply(run=True)`` makes sure of."""
+
+    name: str
+    alias: str
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What applying needs from outside: how to make a topic, and how to run a script."""
+
+    create_topic: Callable[[Topic], bool]
+    run: Callable[[str, str], str]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What applying did. ``commit`` is the branch's commit; ``job_id`` the job started, if any."""
+
+    job: str
+    branch: str
+    commit: str
+    files: tuple[str, ...]
+    job_id: str | None = None
+    topic_created: str | None = None
+
+    def to_text(self) -> str:
+        """Say it in plain text."""
+        return view.applied_text(self)
+
+    def to_html(self) -> str:
+        """Say it in HTML."""
+        return view.applied_html(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A promotion, ready to be looked at and applied.
+
+    Attributes
+    ----------
+    files
+        What will be committed, with diffs.
+    findings
+        Of the lint; one of severity ``error`` blocks ``apply``.
+    receipt
+        The evidence: what ran, with what result, in which versions.
+    script
+        What a session cluster runs, parameters filled in; it holds no secrets.
+    topic
+        The output topic of a SELECT; None where the cell names its own sink.
+    base, tip
+        The commit built on, and the branch's own commit if it exists.
+    """
+
+    job: str
+    files: tuple[PlannedFile, ...]
+    findings: tuple[Finding, ...]
+    receipt: Mapping[str, Any]
+    statements: tuple[str, ...]
+    script: str = field(repr=False)
+    topic: Topic | None
+    repository: Path
+    branch: str
+    base: str
+    tip: str | None
+    actions: Actions = field(repr=False, compare=False)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the repository has exactly this job already, its receipt aside."""
+        return all(f.status == "same" for f in self.files if not f.path.endswith(".receipt.json"))
+
+    def to_text(self) -> str:
+        """Show the plan as text."""
+        return view.plan_text(self)
+
+    def to_html(self) -> str:
+        """Show the plan as HTML; everything in it is escaped."""
+        return view.plan_html(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain values."""
+        return {
+            "job": self.job,
+            "branch": self.branch,
+            "base": self.base,
+            "files": [dataclasses.asdict(file) for file in self.files],
+            "findings": [dataclasses.asdict(finding) for finding in self.findings],
+            "receipt": dict(self.receipt),
+            "topic": None if self.topic is None else self.topic.name,
+        }
+
+    def apply(self, *, run: bool = False) -> Applied:
+        """Commit the files on the branch; with ``run``, start the job on the session cluster.
+
+        Raises
+        ------
+        Blocked
+            A finding of severity error stands. Nothing is written.
+        RepositoryError
+            The repository changed since the plan, or git refused. Nothing is written.
+        JobFailed
+            The job does not run; the commit stands.
+        """
+        errors = [finding for finding in self.findings if finding.severity == "error"]
+        if errors:
+            raise Blocked(
+                "; ".join(f"{finding.code} {finding.message}" for finding in errors),
+                hint="; ".join(finding.fix for finding in errors),
+            )
+        repository = Repository(self.repository)
+        repository.check()
+        if repository.base_for(self.branch) != (self.base, self.tip):
+            raise RepositoryError("the repository has moved on since this plan", hint="promote again")
+        written = {file.path: file.content for file in self.files if file.status != "same"}
+        if self.unchanged:
+            commit, written = self.tip or self.base, {}
+        else:
+            message = f"Add Flink SQL job {self.job}\n\nPromoted from {_origin(self.receipt)}."
+            commit = repository.commit(self.branch, written, message, base=self.base, tip=self.tip)
+        applied = Applied(self.job, self.branch, commit, tuple(written))
+        return self._run(applied) if run else applied
+
+    def _run(self, applied: Applied) -> Applied:
+        created = None
+        if self.topic is not None and self.actions.create_topic(self.topic):
+            created = self.topic.name
+        job_id = self.actions.run(self.script, self.job)
+        return dataclasses.replace(applied, job_id=job_id, topic_created=created)
+
+
+def _origin(receipt: Mapping[str, Any]) -> str:
+    cell = f"cell {receipt['cell']['name']}" if receipt["cell"]["name"] else "a cell"
+    return f"{cell} of {receipt['cell']['notebook']}" if receipt["cell"]["notebook"] else cell
+
+
+def build_plan(
+    query: Query,
+    session: Session,
+    *,
+    job: str,
+    to: str | None,
+    settings: Settings,
+    actions: Actions,
+    key: tuple[str, ...] | None = None,
+    repository: Path | None = None,
+    current_text: str | None = None,
+    notebook: str | None = None,
+    replace: bool = False,
+) -> Plan:
+    """Plan the job definition of a query. Nothing is written anywhere.
+
+    Parameters
+    ----------
+    to
+        The output topic of a SELECT; must be left out for an INSERT, which names its own.
+    key
+        The output's key columns, in place of the planner's.
+    current_text
+        The cell as it stands now, where it is known.
+    replace
+        Take the place of a job of that name with other content.
+
+    Raises
+    ------
+    UsageError
+        The job or topic name, or the kind of statement, cannot be.
+    NotValidated
+        There is no evidence that exactly this text ran without error in this session.
+    SliceError, PromoteError
+        The job cannot be rebuilt from the ledger; the output cannot be declared.
+    RepositoryError
+        The repository is dirty or diverged, or holds other content under these names.
+    """
+    render.check_job_name(job)
+    _check_kind(query, to)
+    _check_evidence(query, session, current_text)
+    found = Repository.find(repository or settings.promote.repository or settings.root)
+    found.check()
+
+    statement = query.statement.text
+    part, plan_text = minimal(session, statement, query.parameters)
+    output = None
+    if query.statement.is_query:
+        output = sink.make(query, session, part, topic=to or "", key=key)
+        statement = sink.insert_text(query, output)
+    receipt = _receipt(query, session, part, job=job, plan=plan_text, notebook=notebook)
+    contents = _contents(job, part, statement, output, settings, query.parameters, session)
+    contents[f"sql/jobs/{job}.receipt.json"] = render.receipt(receipt)
+
+    branch = settings.promote.branch.format(job=job)
+    base, tip = found.base_for(branch)
+    files = tuple(_planned(found, base, path, content) for path, content in contents.items())
+    _check_conflicts(found, base, job, files, replace=replace)
+    declarations = [entry.text for entry in part.declarations] + ([output.ddl] if output else [])
+    statements = (*[entry.text for entry in part.settings], *declarations, statement)
+    return Plan(
+        job=job,
+        files=files,
+        findings=lint(statement, part.entries, updating=query.updating),
+        receipt=receipt,
+        statements=statements,
+        script="".join(f"{session.render(text, query.parameters).text};\n" for text in statements),
+        topic=Topic(output.topic, output.alias, output.topic_config) if output else None,
+        repository=found.root,
+        branch=branch,
+        base=base,
+        tip=tip,
+        actions=actions,
+    )
+
+
+def _check_kind(query: Query, to: str | None) -> None:
+    kind = query.statement.kind
+    if query.statement.is_query:
+        if to is None:
+            raise UsageError("a SELECT needs an output topic", hint="add --to TOPIC")
+        sink.check_topic(to)
+    elif kind not in {"INSERT", "STATEMENT SET"}:
+        raise UsageError(
+            f"a cell that ends in {kind} is not a job",
+            hint="promote a cell that ends in a SELECT or an INSERT",
+        )
+    elif to is not None:
+        raise UsageError(f"the {kind} names its own output", hint="leave --to out")
+
+
+def _check_evidence(query: Query, session: Session, current_text: str | None) -> None:
+    name = query.name or "the cell"
+    again = f"run %%flinksql {query.name or ''} again, then promote"
+    if current_text is not None and text_hash(current_text) != query.cell_hash:
+        raise NotValidated(f"{name} was edited after it ran", hint=again)
+    if query.state == "running":
+        raise NotValidated(f"{name} is still running", hint="stop it first")
+    expected = _SELECT_STATES if query.statement.is_query else {"submitted"}
+    recorded = any(entry.cell_hash == query.cell_hash for entry in session.ledger.entries)
+    if query.state not in expected or not recorded:
+        raise NotValidated(f"{name} did not run without error: {query.state}", hint=again)
+    if query.state == "submitted" and query.job_id and session.jobmanager is not None:
+        if session.jobmanager.state(query.job_id) == "FAILED":
+            cause = session.jobmanager.root_cause(query.job_id)
+            raise NotValidated(f"the job of {name} failed: {cause}", hint=again)
+
+
+def _contents(
+    job: str,
+    part: Slice,
+    statement: str,
+    output: sink.Sink | None,
+    settings: Settings,
+    values: Mapping[str, str],
+    session: Session,
+) -> dict[str, str]:
+    """Return path → content of the SQL files and the Terraform file, in the order they run."""
+    grouped: dict[str, list[Entry]] = {}
+    for entry in part.declarations:
+        create = render.path_of(entry)
+        grouped.setdefault(create, []).append(entry)
+    contents = {path: render.declaration(group[0], group[1:]) for path, group in grouped.items()}
+    if output is not None:
+        contents[f"sql/tables/{output.table}.sql"] = f"{render.template(output.ddl)};\n"
+    contents[f"sql/jobs/{job}.sql"] = render.job_sql(job, part.settings, statement)
+    used = parameters.names("\n".join(contents.values()))
+    known = {
+        **session.defaults,
+        **{n: v for entry in part.entries for n, v in entry.parameters.items()},
+        **values,
+    }
+    contents[f"terraform/{job}.tf"] = render.terraform(
+        job,
+        module_source=settings.promote.module_source,
+        session_cluster=settings.promote.session_cluster,
+        files=list(contents),
+        arguments={name: str(known[name]) for name in sorted(used) if name in known},
+        aliases=sorted(name for name in used if name in session.fragments),
+    )
+    return contents
+
+
+def _planned(repository: Repository, base: str, path: str, content: str) -> PlannedFile:
+    before = repository.read(base, path)
+    status = "new" if before is None else "same" if before == content else "changed"
+    diff = difflib.unified_diff(
+        (before or "").splitlines(), content.splitlines(), f"a/{path}", f"b/{path}", lineterm=""
+    )
+    return PlannedFile(path, content, status, "\n".join(diff))
+
+
+def _check_conflicts(
+    repository: Repository, base: str, job: str, files: tuple[PlannedFile, ...], *, replace: bool
+) -> None:
+    for file in files:
+        if file.status != "changed" or file.path.endswith(".receipt.json") or replace:
+            continue
+        if file.path.startswith(("sql/jobs/", "terraform/")):
+            raise RepositoryError(
+                f"the repository has a job {job} with other content",
+                hint="choose another name, or --replace it",
+                detail=file.diff,
+            )
+        users = [Path(path).stem for path in repository.mentions(base, file.path, "terraform")]
+        raise RepositoryError(
+            f"{file.path} has other content in the repository; it is used by {', '.join(users) or 'no job'}",
+            hint="rename the table, run its committed declaration in the notebook, or --replace it",
+            detail=file.diff,
+        )
+
+
+def _receipt(
+    query: Query, session: Session, part: Slice, *, job: str, plan: str, notebook: str | None
+) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "job": job,
+        "cell": {"name": query.name, "sha256": query.cell_hash, "notebook": notebook},
+        "statements": [hashlib.sha256(e.text.encode()).hexdigest() for e in part.entries],
+        "parameters": dict(query.parameters),
+        "plan": {"sha256": hashlib.sha256(plan.encode()).hexdigest(), "of": "EXPLAIN CHANGELOG_MODE"},
+        "run": {
+            "state": query.state,
+            "job_id": query.job_id,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(query.started)),
+            "seconds": round(query.elapsed, 3),
+            "rows": len(query) if query.statement.is_query else None,
+            "changes": query.changes if query.statement.is_query else None,
+            "columns": [{"name": c.name, "type": c.type.sql()} for c in query.columns]
+            if query.statement.is_query
+            else None,
+        },
+        "versions": {"flink": session.gateway.info().get("version"), "sdp_kernel": __version__},
+    }

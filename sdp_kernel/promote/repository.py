@@ -1,0 +1,179 @@
+"""The team's git repository, through the user's own git: their identity, hooks and signing.
+
+A commit is built in a worktree of its own, and a branch moved to it at the end: until then nothing
+that the user sees has changed, and the checkout stays on its branch.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdp_kernel.errors import RepositoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OWNED = ("sql/", "terraform/", "tests/")
+_IGNORED = (".sdp/",)
+_ABSENT = "0" * 40
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository, by the top of its work tree."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path) -> Repository:
+        """Find the repository around ``start``.
+
+        Raises
+        ------
+        RepositoryError
+            There is none, or it has no commit yet.
+        """
+        try:
+            top = _git(start, "rev-parse", "--show-toplevel")
+        except RepositoryError as error:
+            raise RepositoryError(
+                f"{start} is not in a git repository",
+                hint="git init there, or set [promote] repository in sdp.toml",
+                detail=str(error),
+            ) from None
+        repository = cls(Path(top))
+        try:
+            repository.git("rev-parse", "--verify", "HEAD^{commit}")
+        except RepositoryError:
+            raise RepositoryError(
+                f"the repository {top} has no commit yet", hint="make a first commit, then promote again"
+            ) from None
+        return repository
+
+    def git(self, *arguments: str, cwd: Path | None = None) -> str:
+        """Run git and return what it printed; RepositoryError with git's own words otherwise."""
+        return _git(cwd or self.root, *arguments)
+
+    def check(self) -> None:
+        """Refuse a work tree in the middle of something.
+
+        Notebooks may be changed: they are what one works in. Untracked files matter only where a
+        job's files go.
+
+        Raises
+        ------
+        RepositoryError
+            Tracked files are changed, or the branch and its upstream have gone apart.
+        """
+        status = self.git("status", "--porcelain=v1", "--branch", "--untracked-files=all", "-z").split("\0")
+        head, changes = status[0], [line for line in status[1:] if len(line) > 3]  # noqa: PLR2004
+        if "ahead" in head and "behind" in head:
+            raise RepositoryError(
+                f"{head.removeprefix('## ')}: the branch and its upstream have diverged",
+                hint="git pull --rebase, then promote again",
+            )
+        dirty = [line[3:] for line in changes if _matters(line[:2], line[3:])]
+        if dirty:
+            shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")  # noqa: PLR2004
+            raise RepositoryError(
+                f"the repository {self.root} has uncommitted changes: {shown}",
+                hint="commit or stash them, then promote again",
+            )
+
+    def commit_of(self, revision: str) -> str | None:
+        """Return the commit a revision names; None for none."""
+        try:
+            return self.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        except RepositoryError:
+            return None
+
+    def base_for(self, branch: str) -> tuple[str, str | None]:
+        """Return the commit to build on for a branch, and the branch's own; HEAD unless it is ahead."""
+        head = self.git("rev-parse", "HEAD")
+        tip = self.commit_of(f"refs/heads/{branch}")
+        if tip is None:
+            return head, None
+        merged = self.git("merge-base", "HEAD", tip) == tip
+        return (head if merged else tip), tip
+
+    def read(self, commit: str, path: str) -> str | None:
+        """Return a file's text at a commit; None where it is not there."""
+        try:
+            return _git(self.root, "cat-file", "blob", f"{commit}:{path}", strip=False)
+        except RepositoryError:
+            return None
+
+    def mentions(self, commit: str, text: str, folder: str) -> list[str]:
+        """Return the files under ``folder`` at a commit that hold ``text``."""
+        try:
+            found = self.git("grep", "-l", "-F", "-e", text, commit, "--", folder)
+        except RepositoryError:
+            return []
+        return [line.split(":", 1)[1] for line in found.splitlines()]
+
+    def commit(
+        self, branch: str, files: Mapping[str, str], message: str, *, base: str, tip: str | None
+    ) -> str:
+        """Commit ``files`` on top of ``base`` and move ``branch`` there; returns the commit.
+
+        Raises
+        ------
+        RepositoryError
+            A hook refused, git has no identity, or the branch moved meanwhile. Nothing has changed.
+        """
+        with tempfile.TemporaryDirectory(prefix="sdp-promote-") as scratch:
+            tree = Path(scratch) / "tree"
+            self.git("worktree", "add", "--quiet", "--detach", str(tree), base)
+            try:
+                for path, content in files.items():
+                    target = tree / path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_text(content, encoding="utf-8", newline="\n")
+                self.git("add", "--force", "--", *files, cwd=tree)
+                self.git("commit", "--quiet", "--message", message, cwd=tree)
+                made = self.git("rev-parse", "HEAD", cwd=tree)
+            finally:
+                self.git("worktree", "remove", "--force", str(tree))
+        if self.git("rev-parse", "--symbolic-full-name", "HEAD") == f"refs/heads/{branch}":
+            self.git("merge", "--quiet", "--ff-only", made)
+        else:
+            self.git("update-ref", "-m", f"sdp promote: {message.splitlines()[0]}", f"refs/heads/{branch}",
+                     made, tip or _ABSENT)  # fmt: skip
+        return made
+
+
+def _matters(state: str, path: str) -> bool:
+    if path.startswith(_IGNORED) or path.endswith(".ipynb"):
+        return False
+    return path.startswith(_OWNED) if state == "??" else True
+
+
+def _git(cwd: Path, *arguments: str, strip: bool = True) -> str:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_CONFIG")
+                   or k in {"GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS"}
+                   or k.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))}  # fmt: skip
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=cwd,
+            env={**environment, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+    except FileNotFoundError:
+        what = "git is not installed" if cwd.is_dir() else f"the directory {cwd} does not exist"
+        raise RepositoryError(what, hint="install git, or mend [promote] repository in sdp.toml") from None
+    except NotADirectoryError:
+        raise RepositoryError(f"{cwd} is not a directory", hint="mend [promote] repository") from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise RepositoryError(f"git {arguments[0]} failed: {said}", hint="the repository is as it was")
+    return done.stdout.strip() if strip else done.stdout
