@@ -18,13 +18,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from sdp_kernel.local import artifacts, components, java, processes
 from sdp_kernel.local.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import psutil
 
 RUNS = 3
 GOAL = 0.5

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from sdp_kernel.version import __version__
+
 __all__ = ["Workbench", "__version__", "connect", "errors", "load_ipython_extension"]
 
 if TYPE_CHECKING:

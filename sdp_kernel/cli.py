@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sdp_kernel import __version__, settings
+from sdp_kernel import settings
 from sdp_kernel.errors import SdpError
+from sdp_kernel.version import __version__
 
 if TYPE_CHECKING:
     from sdp_kernel.local.stack import Stack

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel import settings as settings_
-from sdp_kernel.errors import NotValidated, UsageError
+from sdp_kernel.errors import NotValidated, StatementError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import Self
 
+    from sdp_kernel.flink.jobs import Job, JobManager
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
     from sdp_kernel.kafka.cluster import Cluster
@@ -310,11 +312,11 @@ class Workbench:
         session = self.session
 
         def run(script: str, name: str) -> str:
-            if session.jobmanager is None:
-                raise UsageError(
-                    "the profile has no JobManager to run a job on", hint="set jobmanager in sdp.toml"
-                )
-            return run_sql_job(session.jobmanager, script, name=name)
+            return run_sql_job(self.jobmanager, script, name=name)
+
+        def declare(ddl: str) -> None:
+            with contextlib.suppress(StatementError):
+                session.execute(ddl)
 
         def create_topic(topic: Topic) -> bool:
             return self.cluster(topic.alias).create_topic(topic.name, config=dict(topic.config))
@@ -326,12 +328,38 @@ class Workbench:
             to=to,
             key=tuple(key) if key else None,
             settings=self.settings,
-            actions=Actions(create_topic=create_topic, run=run),
+            actions=Actions(create_topic=create_topic, run=run, declare=declare),
             repository=repository,
             current_text=current_text,
             notebook=notebook,
             replace=replace,
         )
+
+    @property
+    def jobmanager(self) -> JobManager:
+        """The session cluster's JobManager."""
+        found = self.session.jobmanager
+        if found is None:
+            raise UsageError("the profile has no JobManager", hint="set jobmanager in sdp.toml")
+        return found
+
+    def jobs(self) -> list[Job]:
+        """List the session cluster's jobs, newest first."""
+        return self.jobmanager.jobs()
+
+    def cancel(self, job: str) -> None:
+        """Cancel a job by its id, or all running jobs of a name.
+
+        Raises
+        ------
+        UsageError
+            No running job has that id or name.
+        """
+        running = [known for known in self.jobs() if not known.done and job in {known.id, known.name}]
+        if not running:
+            raise UsageError(f"no running job is called {job!r}", hint="%jobs lists them")
+        for known in running:
+            self.jobmanager.cancel(known.id)
 
     def close(self) -> None:
         """Close the session and the clients. The embedded stack goes on; ``stack.down()`` ends it."""

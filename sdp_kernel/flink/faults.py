@@ -57,7 +57,10 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"NoResourceAvailable|[Cc]ould not acquire the minimum required resources",
-        "no free task slot: cancel a job, or raise [local] task_slots in sdp.toml; sdp status shows a dead TaskManager",
+        (
+            "no free task slot: cancel a job, or raise [local] task_slots in sdp.toml; "
+            "sdp status shows whether the TaskManager runs"
+        ),
     ),
 )
 

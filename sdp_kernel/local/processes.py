@@ -11,13 +11,13 @@ import json
 import os
 import subprocess
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
 _TERM_S, _KILL_S = 8.0, 3.0
 

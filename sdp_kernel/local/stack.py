@@ -408,8 +408,9 @@ class Stack:
         """Archive the classes of components that have no archive yet, in the background."""
         missing = self._unarchived(runtime, jars)
         if missing and runtime.jcmd is not None:
-            command = [sys.executable, "-m", "sdp_kernel.local.archive", processes.mark(self.layout.state_dir),
-                       str(runtime.jcmd), json.dumps(missing)]  # fmt: skip
+            mark = processes.mark(self.layout.state_dir)
+            module = [sys.executable, "-m", "sdp_kernel.local.archive"]
+            command = [*module, mark, str(runtime.jcmd), json.dumps(missing)]
             with (self.layout.logs / "archive.out").open("wb") as output:
                 subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from sdp_kernel.flink.jobs import Job
     from sdp_kernel.flink.query import Query
     from sdp_kernel.kafka.infer import TableSketch
     from sdp_kernel.kafka.sample import Sample
@@ -183,7 +184,8 @@ def topic(detail: TopicDetail) -> None:
         html.grid(["configuration", "value"], config) if config else "",
     )
     lines = [f"{detail.name}: {detail.messages} messages in {len(partitions)} partitions, {_span(detail)}"]
-    lines += ["  ".join(str(value) for value in row) for row in [header, *partitions]]
+    lines.append("  ".join(header))
+    lines += ["  ".join(str(value) for value in row) for row in partitions]
     lines += [f"{key} = {value}" for key, value in config]
     show(markup, "\n".join(lines))
 
@@ -232,6 +234,16 @@ def _plain(type_: Any) -> bool:
     import pyarrow as pa  # noqa: PLC0415
 
     return bool(pa.types.is_string(type_) or pa.types.is_boolean(type_))
+
+
+def jobs(listed: list[Job], *, url: str) -> None:
+    """Draw the jobs of the session cluster."""
+    header = ["name", "state", "seconds", "job"]
+    rows = [[" ".join(j.name.split())[:80], j.state, f"{j.duration_ms / 1000:.0f}", j.id] for j in listed]
+    markup = html.panel(
+        [html.title("jobs"), html.fact(url, "Flink UI")], html.grid(header, rows, right=(False, False, True))
+    )
+    show(markup, "\n".join("  ".join(row) for row in (header, *rows)))
 
 
 def sketch(s: TableSketch) -> None:

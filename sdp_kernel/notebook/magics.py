@@ -158,7 +158,7 @@ class SdpMagics(Magics):
     @argument("--name", help="the table's name; the topic's otherwise")
     @argument("--format", help="json, text or bytes; detected otherwise")
     @argument("--cluster", help="alias of the Kafka cluster")
-    @argument("--run", action="store_true", help="run it, instead of putting it into the next cell")
+    @argument("--run", action="store_true", help="run it at once, in place of a table of that name")
     @line_magic
     def table(self, line: str) -> None:
         """Infer a CREATE TABLE from a topic and put it into the next cell to edit."""
@@ -170,7 +170,8 @@ class SdpMagics(Magics):
         )
         display.sketch(sketch)
         if args.run:
-            self._run(sketch.ddl, name=None)
+            name = sketch.name.replace("`", "``")
+            self._run(f"DROP TABLE IF EXISTS `{name}`;\n{sketch.ddl}", name=None)
         else:
             self._shell.set_next_input(f"%%flinksql\n{sketch.ddl}")
 
@@ -219,6 +220,21 @@ class SdpMagics(Magics):
 
     def _keep(self, name: str, value: Any) -> None:
         self._shell.user_ns[name] = value
+
+    @magic_arguments()
+    @argument("action", nargs="?", choices=["cancel"], help="cancel a job")
+    @argument("job", nargs="?", help="the job's id, or its name")
+    @line_magic
+    def jobs(self, line: str) -> None:
+        """List the session cluster's jobs; ``%jobs cancel JOB`` cancels one."""
+        from sdp_kernel.notebook import display  # noqa: PLC0415
+
+        args = parse_argstring(self.jobs, line)
+        if args.action == "cancel":
+            if not args.job:
+                raise BadUsage("%jobs cancel JOB")
+            self.workbench.cancel(args.job)
+        display.jobs(self.workbench.jobs(), url=self.workbench.jobmanager.url)
 
     @magic_arguments()
     @argument("name", help="the NAME of a %%%%flinksql cell")

@@ -47,7 +47,7 @@ def show_status(state: StackStatus) -> None:
         html.fact(f"{state.memory / 2**20:.0f}", "MB"),
     ]
     details = [html.note(f"{c.name}: {c.detail}") for c in state.components if c.detail]
-    text = "\n".join("  ".join(str(value) for value in row) for row in [header, *rows])
+    text = "\n".join(["  ".join(header), *("  ".join(str(value) for value in row) for row in rows)])
     display.show(
         html.panel(head, html.grid(header, rows, right=(False, False, True, True, True)), *details), text
     )

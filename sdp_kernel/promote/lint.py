@@ -31,7 +31,7 @@ class Finding:
 
 def lint(statement: str, entries: tuple[Entry, ...], *, updating: bool) -> tuple[Finding, ...]:
     """Look over a job's text: the INSERT, and the statements it needs."""
-    return tuple([*_of_statement(statement, entries, updating=updating), *_of_tables(statement, entries)])
+    return (*_of_statement(statement, entries, updating=updating), *_of_tables(statement, entries))
 
 
 def _of_statement(text: str, entries: tuple[Entry, ...], *, updating: bool) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _of_tables(statement: str, entries: tuple[Entry, ...]) -> Iterator[Finding]:
             yield Finding(
                 "SDP004",
                 "warning",
-                f"{name} starts at latest-offset: what arrives while the job is down is lost on a fresh start",
+                f"{name} starts at latest-offset: a fresh start loses what came before it",
                 "'scan.startup.mode' = 'group-offsets' or 'earliest-offset'",
             )
         if connector == "kafka" and "scan.startup.mode" in options and "properties.group.id" not in options:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel import __version__
 from sdp_kernel.errors import Blocked, NotValidated, RepositoryError, UsageError
 from sdp_kernel.flink import parameters
 from sdp_kernel.flink.ledger import text_hash
@@ -18,6 +17,7 @@ from sdp_kernel.promote import render, sink, view
 from sdp_kernel.promote.lint import Finding, lint
 from sdp_kernel.promote.repository import Repository
 from sdp_kernel.promote.slice import minimal
+from sdp_kernel.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,19 +43,21 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class Topic:
-    """The output topic that ``apply(run=True)`` makes sure of."""
+    """The output topic that ``apply(run=True)`` makes sure of, and the table over it."""
 
     name: str
     alias: str
     config: Mapping[str, str]
+    ddl: str
 
 
 @dataclass(frozen=True)
 class Actions:
-    """What applying needs from outside: how to make a topic, and how to run a script."""
+    """What applying needs from outside: to make a topic, to run a script, to declare a table."""
 
     create_topic: Callable[[Topic], bool]
     run: Callable[[str, str], str]
+    declare: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Plan:
     def apply(self, *, run: bool = False) -> Applied:
         """Commit the files on the branch; with ``run``, start the job on the session cluster.
 
+        The output's table is then declared in the session as well, to look at.
+
         Raises
         ------
         Blocked
@@ -172,6 +176,8 @@ class Plan:
         if self.topic is not None and self.actions.create_topic(self.topic):
             created = self.topic.name
         job_id = self.actions.run(self.script, self.job)
+        if self.topic is not None:
+            self.actions.declare(self.topic.ddl)
         return dataclasses.replace(applied, job_id=job_id, topic_created=created)
 
 
@@ -247,7 +253,7 @@ def build_plan(
         receipt=receipt,
         statements=statements,
         script="".join(f"{session.render(text, query.parameters).text};\n" for text in statements),
-        topic=Topic(output.topic, output.alias, output.topic_config) if output else None,
+        topic=Topic(output.topic, output.alias, output.topic_config, output.ddl) if output else None,
         repository=found.root,
         branch=branch,
         base=base,
@@ -282,10 +288,15 @@ def _check_evidence(query: Query, session: Session, current_text: str | None) ->
     recorded = any(entry.cell_hash == query.cell_hash for entry in session.ledger.entries)
     if query.state not in expected or not recorded:
         raise NotValidated(f"{name} did not run without error: {query.state}", hint=again)
-    if query.state == "submitted" and query.job_id and session.jobmanager is not None:
-        if session.jobmanager.state(query.job_id) == "FAILED":
-            cause = session.jobmanager.root_cause(query.job_id)
-            raise NotValidated(f"the job of {name} failed: {cause}", hint=again)
+    jobmanager = session.jobmanager
+    if (
+        query.state == "submitted"
+        and query.job_id
+        and jobmanager
+        and jobmanager.state(query.job_id) == "FAILED"
+    ):
+        cause = jobmanager.root_cause(query.job_id)
+        raise NotValidated(f"the job of {name} failed: {cause}", hint=again)
 
 
 def _contents(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _OWNED = ("sql/", "terraform/", "tests/")
 _IGNORED = (".sdp/",)
 _ABSENT = "0" * 40
+#: What of the environment git may see; GIT_DIR and its like would point it elsewhere.
+_KEPT = ("GIT_CONFIG", "GIT_SSH", "GIT_ASKPASS", "GIT_AUTHOR", "GIT_COMMITTER")
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,7 @@ def _matters(state: str, path: str) -> bool:
 
 
 def _git(cwd: Path, *arguments: str, strip: bool = True) -> str:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_CONFIG")
-                   or k in {"GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS"}
-                   or k.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))}  # fmt: skip
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_KEPT)}
     try:
         done = subprocess.run(
             ["git", *arguments],
