@@ -27,7 +27,10 @@ else:
 
 FILE_NAME = "sdp.toml"
 STATE_DIR_NAME = ".sdp"
-_SECRET_NAME = re.compile(r"password|secret|token|credential|\.jaas\.config$|api[._-]?key", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"^(?!.*[.-](url|source)$).*(password|secret|token|credential|\.jaas\.config$|api[._-]?key)",
+    re.IGNORECASE | re.DOTALL,
+)
 _REFERENCE = re.compile(r"^(env|file):(.+)$", re.DOTALL)
 _ALIAS = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _CONFIG_PROVIDERS = {
