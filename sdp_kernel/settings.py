@@ -320,11 +320,18 @@ class _Reader:
         self.only(table, "promote", {"repository", "module_source", "session_cluster", "branch"})
         defaults = PromoteSettings()
         repository = self.get(table, "promote", "repository", str, None)
+        branch = self.get(table, "promote", "branch", str, defaults.branch)
+        try:
+            branch.format(job="job")
+        except (LookupError, ValueError, AttributeError):
+            raise self.fail(
+                "promote.branch", f"is not a branch name: {branch!r}", "the one name in braces is {job}"
+            ) from None
         return PromoteSettings(
             repository=(self.path.parent / Path(repository).expanduser()) if repository else None,
             module_source=self.get(table, "promote", "module_source", str, defaults.module_source),
             session_cluster=self.get(table, "promote", "session_cluster", str, defaults.session_cluster),
-            branch=self.get(table, "promote", "branch", str, defaults.branch),
+            branch=branch,
         )
 
     def local(self, table: dict[str, Any]) -> LocalSettings:
