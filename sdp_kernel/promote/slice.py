@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from sdp_kernel.flink.ledger import Entry
 
-_ALWAYS = frozenset({"CREATE CATALOG", "CREATE DATABASE", "USE", "ADD JAR", "LOAD", "UNLOAD"})
+_ALWAYS = frozenset(
+    {f"{verb} {what}" for verb in ("CREATE", "ALTER", "DROP") for what in ("CATALOG", "DATABASE")}
+    | {"USE", "ADD JAR", "REMOVE JAR", "LOAD", "UNLOAD"}
+)
 _VOLATILE = re.compile(r"\$[0-9a-f]{6,}|\b[0-9a-f]{32}\b")
 _CLIENT_SETTING = "sql-client."
 
