@@ -88,11 +88,20 @@ def reachable(text: str, known: Slice) -> Slice:
     while grown:
         grown = False
         for number, entry in enumerate(known.declarations):
-            if number not in wanted and (entry.target or "").rsplit(".", 1)[-1] in names:
+            if number not in wanted and _named(entry, names):
                 wanted.add(number)
                 names |= identifiers(entry.text)
                 grown = True
     return Slice(known.settings, tuple(known.declarations[number] for number in sorted(wanted)))
+
+
+def _named(entry: Entry, names: set[str]) -> bool:
+    """Whether the object's name is among ``names``: last part or whole, a function's in any case."""
+    target = entry.target or ""
+    forms = {target, target.rsplit(".", 1)[-1]}
+    if entry.kind.endswith("FUNCTION"):
+        return bool({form.lower() for form in forms} & {name.lower() for name in names})
+    return bool(forms & names)
 
 
 @contextlib.contextmanager
