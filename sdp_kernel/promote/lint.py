@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.script import Token
 
 _SECRET = re.compile(r"password|secret|token|credential|api[._-]?key|sasl\.jaas\.config", re.IGNORECASE)
-_REFERENCE = re.compile(r"^\$\$\{(env|file):|^\$\{\w+(\.\w+)?\}$")
+_REFERENCE = re.compile(r"^\$\$\{(env|file):")
 _IN_JAAS = re.compile(r"password\s*=\s*[\"\\]*(?!\$\$\{)", re.IGNORECASE)
 
 
