@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SECRET = re.compile(r"password|secret|token|credential|api[._-]?key|sasl\.jaas\.config", re.IGNORECASE)
 _REFERENCE = re.compile(r"^\$\$\{(env|file):")
-_IN_JAAS = re.compile(r"password\s*=\s*[\"\\]*(?!\$\$\{)", re.IGNORECASE)
+_IN_JAAS = re.compile(r"password\s*=(?!\s*[\"\\]*\$\$\{)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
