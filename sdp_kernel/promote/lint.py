@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.ledger import Entry
     from sdp_kernel.flink.script import Token
 
-_SECRET = re.compile(r"password|secret|token|credential|api[._-]?key|sasl\.jaas\.config", re.IGNORECASE)
+_SECRET = re.compile(
+    r"^(?!.*[.-](url|source)$).*(password|secret|token|credential|api[._-]?key|sasl\.jaas\.config)",
+    re.IGNORECASE | re.DOTALL,
+)
 _REFERENCE = re.compile(r"^\$\$\{(env|file):")
 _IN_JAAS = re.compile(r"password\s*=(?!\s*[\"\\]*\$\$\{)", re.IGNORECASE)
 
