@@ -58,6 +58,10 @@ def _of_tables(statement: str, entries: tuple[Entry, ...]) -> Iterator[Finding]:
         name = f"{entry.kind} {entry.target or ''}".strip()
         options = dict(_options(entry.text))
         yield from _secrets(name, options)
+        if "scan.bounded.mode" in options:
+            yield Finding(
+                "SDP007", "warning", f"{name} is bounded: the job will end", "take 'scan.bounded.mode' out"
+            )
         if entry.kind != "CREATE TABLE":
             continue
         connector = options.get("connector", "")
@@ -83,10 +87,6 @@ def _of_tables(statement: str, entries: tuple[Entry, ...]) -> Iterator[Finding]:
                 "warning",
                 f"{name} names its brokers: it works in one environment only",
                 "write ${kafka.main} in place of 'properties.bootstrap.servers'",
-            )
-        if "scan.bounded.mode" in options:
-            yield Finding(
-                "SDP007", "warning", f"{name} is bounded: the job will end", "take 'scan.bounded.mode' out"
             )
     hinted = dict(_options(statement))
     if "scan.bounded.mode" in hinted:
