@@ -257,7 +257,7 @@ class _Reader:
         """Submit in a thread, so that an interrupt still learns the operation and can close it."""
         gateway, session = self.runner.gateway, self.runner.session
         with ThreadPoolExecutor(1) as pool:
-            submitted = pool.submit(gateway.submit, session, self.sql)
+            submitted = pool.submit(gateway.submit, session, self.sql, self._config())
             try:
                 self.operation = submitted.result()
                 if self.query.statement.is_query:
@@ -265,6 +265,11 @@ class _Reader:
             except KeyboardInterrupt:
                 self.operation = submitted.result()
                 raise
+
+    def _config(self) -> dict[str, str]:
+        """Name a query's job after the query, so that it is found among the cluster's jobs."""
+        query = self.query
+        return {"pipeline.name": f"sdp {query.name or 'query'}"} if query.statement.is_query else {}
 
     def _take(self, page: bytes) -> str | None:
         query = self.query

@@ -8,7 +8,9 @@ times, so the outputs in the notebooks can be compared.
 from __future__ import annotations
 
 import random
+import subprocess
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -182,3 +184,27 @@ def _customers(count: int) -> Iterator[_Row]:
                 "tier": rng.choice(_TIERS),
             },
         )
+
+
+def repository(path: Path | str = ".sdp/team-repository") -> Path:
+    """Make a git repository to try promotion on, unless it is there; returns its path.
+
+    A commit needs an author: where git has none configured, the repository gets one of its own.
+    """
+    root = Path(path).expanduser().resolve()
+    if (root / ".git").exists():
+        return root
+    root.mkdir(parents=True, exist_ok=True)
+
+    def git(*arguments: str) -> int:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, check=False, capture_output=True).returncode
+
+    git("init", "--quiet", "--initial-branch", "main")
+    if git("config", "user.email"):
+        git("config", "user.name", "SDP tour")
+        git("config", "user.email", "tour@localhost")
+    (root / "README.md").write_text("# Streaming jobs of the team\n", encoding="utf-8")
+    git("add", "README.md")
+    git("commit", "--quiet", "--message", "Begin the team's repository")
+    return root

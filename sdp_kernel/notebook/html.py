@@ -31,14 +31,14 @@ STYLE = """<style>
 .sdp-warn{color:var(--jp-warn-color0,#b45f06)}
 .sdp-bad{color:var(--jp-error-color1,#c62828)}
 .sdp-scroll{overflow:auto;max-height:420px;border:1px solid var(--jp-border-color2,#ddd);border-radius:4px;width:fit-content;max-width:100%}
-.sdp table{border-collapse:collapse;margin:0;font-size:12.5px}
-.sdp thead th{position:sticky;top:0;background:var(--jp-layout-color2,#f3f3f3);text-align:left;font-weight:600;padding:3px 10px;white-space:nowrap;vertical-align:bottom}
-.sdp thead th small{display:block;font-weight:400;color:var(--jp-ui-font-color2,#757575)}
-.sdp td{padding:2px 10px;text-align:left;white-space:nowrap;border-top:1px solid var(--jp-border-color3,#eee);font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}
-.sdp td.sdp-n,.sdp th.sdp-n{text-align:right;font-variant-numeric:tabular-nums}
-.sdp td.sdp-null{color:var(--jp-ui-font-color3,#9e9e9e);font-style:italic}
+.sdp .sdp-scroll table{border-collapse:collapse;margin:0;font-size:12.5px}
+.sdp .sdp-scroll thead th{position:sticky;top:0;background:var(--jp-layout-color2,#f3f3f3);text-align:left;font-weight:600;padding:3px 10px;white-space:nowrap;vertical-align:bottom}
+.sdp .sdp-scroll thead th small{display:block;font-weight:400;color:var(--jp-ui-font-color2,#757575)}
+.sdp .sdp-scroll td{padding:2px 10px;text-align:left;white-space:nowrap;border-top:1px solid var(--jp-border-color3,#eee);font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}
+.sdp .sdp-scroll td.sdp-n,.sdp .sdp-scroll th.sdp-n{text-align:right;font-variant-numeric:tabular-nums}
+.sdp .sdp-scroll td.sdp-null{color:var(--jp-ui-font-color3,#9e9e9e);font-style:italic}
 .sdp-note{color:var(--jp-ui-font-color2,#757575);font-size:12px;margin:4px 0 0}
-.sdp pre{margin:0;padding:6px 10px;font-size:12px;white-space:pre-wrap;background:transparent}
+.sdp pre{margin:0;padding:6px 10px;font:12px/1.45 var(--jp-code-font-family,ui-monospace,monospace);white-space:pre-wrap;background:transparent}
 .sdp details{margin:2px 0}.sdp summary{cursor:pointer}
 </style>"""
 
@@ -99,7 +99,10 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequenc
         f"<th{' class=sdp-n' if r else ''}>{escape(h)}</th>" for h, r in zip(header, flush, strict=True)
     )
     body = "".join(
-        "<tr>" + "".join(_cell(v, right=r) for v, r in zip(row, flush, strict=True)) + "</tr>" for row in rows
+        "<tr>"
+        + "".join(_cell("" if v is None else v, right=r) for v, r in zip(row, flush, strict=True))
+        + "</tr>"
+        for row in rows
     )
     return f'<div class="sdp-scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 

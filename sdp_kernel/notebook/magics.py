@@ -171,7 +171,8 @@ class SdpMagics(Magics):
         display.sketch(sketch)
         if args.run:
             name = sketch.name.replace("`", "``")
-            self._run(f"DROP TABLE IF EXISTS `{name}`;\n{sketch.ddl}", name=None)
+            self.workbench.sql(f"DROP TABLE IF EXISTS `{name}`")
+            self._run(sketch.ddl, name=None)
         else:
             self._shell.set_next_input(f"%%flinksql\n{sketch.ddl}")
 
