@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _JOB = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 _FOLDERS = {"TABLE": "tables", "VIEW": "views", "FUNCTION": "functions"}
 _PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
+_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
+_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def check_job_name(name: str) -> str:
@@ -60,8 +62,8 @@ def job_sql(job: str, settings: Sequence[Entry], insert: str) -> str:
 
 def hcl_string(text: str) -> str:
     """Quote ``text`` for HCL; no ``${`` or ``%{`` in it is ever evaluated."""
-    quoted = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return quoted.replace("${", "$${").replace("%{", "%%{")
+    quoted = _ESCAPED.sub(lambda match: _SHORT.get(match.group()) or f"\\u{ord(match.group()):04x}", text)
+    return '"' + quoted.replace("${", "$${").replace("%{", "%%{") + '"'
 
 
 def terraform(
