@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _JOB = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 _FOLDERS = {"TABLE": "tables", "VIEW": "views", "FUNCTION": "functions"}
-_PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
+_PLAIN = re.compile(r"[^A-Za-z0-9_.-]|^\.")
 _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -45,8 +45,8 @@ def template(text: str) -> str:
 def path_of(entry: Entry) -> str:
     """Return the file a declaration belongs in: one a file, shared by jobs."""
     folder = _FOLDERS.get(entry.kind.split()[-1], "other")
-    name = _PLAIN.sub(lambda match: f"-{ord(match.group()):x}-", entry.target or "unnamed")
-    return f"sql/{folder}/{name.lstrip('.')}.sql"
+    name = _PLAIN.sub(lambda match: f"-{ord(match.group()):x}-", entry.target or "")
+    return f"sql/{folder}/{name or 'unnamed'}.sql"
 
 
 def declaration(entry: Entry, later: Sequence[Entry] = ()) -> str:
