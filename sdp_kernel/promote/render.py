@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sdp_kernel.flink.ledger import Entry
 
-_JOB = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
+_JOB = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _FOLDERS = {"TABLE": "tables", "VIEW": "views", "FUNCTION": "functions"}
 _PLAIN = re.compile(r"[^A-Za-z0-9_.-]|^\.")
 _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')

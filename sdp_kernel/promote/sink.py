@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.session import Session
     from sdp_kernel.promote.slice import Slice
 
-_TOPIC = re.compile(r"^[A-Za-z0-9._-]{1,249}$")
+_TOPIC = re.compile(r"^[A-Za-z0-9._-]{1,249}\Z")
 _SOURCE_ALIAS = re.compile(r"(?<!\$)\$\{kafka\.(\w+)\}")
 
 
