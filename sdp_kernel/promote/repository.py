@@ -7,6 +7,7 @@ that the user sees has changed, and the checkout stays on its branch.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -73,13 +74,18 @@ class Repository:
             Tracked files are changed, or the branch and its upstream have gone apart.
         """
         status = self.git("status", "--porcelain=v1", "--branch", "--untracked-files=all", "-z").split("\0")
-        head, changes = status[0], [line for line in status[1:] if len(line) > 3]  # noqa: PLR2004
-        if "ahead" in head and "behind" in head:
+        head, fields = status[0], iter(status[1:])
+        if re.search(r" \[ahead \d+, behind \d+\]$", head):
             raise RepositoryError(
                 f"{head.removeprefix('## ')}: the branch and its upstream have diverged",
                 hint="git pull --rebase, then promote again",
             )
-        dirty = [line[3:] for line in changes if _matters(line[:2], line[3:])]
+        dirty = []
+        for line in filter(None, fields):
+            if _matters(line[:2], line[3:]):
+                dirty.append(line[3:])
+            if line[0] in "RC" and (before := next(fields)) and _matters(line[:2], before):
+                dirty.append(before)
         if dirty:
             shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")  # noqa: PLR2004
             raise RepositoryError(
