@@ -1,0 +1,272 @@
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from sdp_kernel.errors import RepositoryError
+from sdp_kernel.promote.repository import Repository
+
+BRANCH = "sdp/j"
+FILES = {"sql/jobs/j.sql": "-- j\nINSERT INTO ü SELECT 1;\n", "terraform/j.tf": "module {}\n"}
+
+
+def git(where, *arguments):
+    done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def configure(where):
+    git(where, "config", "user.name", "Ada")
+    git(where, "config", "user.email", "ada@example.com")
+    git(where, "config", "commit.gpgsign", "false")
+
+
+def write(where, path, text="x\n"):
+    (where / path).parent.mkdir(parents=True, exist_ok=True)
+    (where / path).write_text(text, encoding="utf-8")
+
+
+def commit(where, path, text="x\n"):
+    write(where, path, text)
+    git(where, "add", "--", path)
+    git(where, "commit", "-q", "-m", f"Add {path}")
+    return git(where, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A repository with one commit on the branch ``main``."""
+    top = tmp_path / "work"
+    top.mkdir()
+    git(top, "init", "-q", "-b", "main")
+    configure(top)
+    commit(top, "README.md", "hello\n")
+    commit(top, "lab.ipynb", "{}\n")
+    return top
+
+
+@pytest.fixture
+def repository(work):
+    return Repository.find(work)
+
+
+def snapshot(work):
+    return (
+        git(work, "for-each-ref"),
+        git(work, "status", "--porcelain=v1", "--branch"),
+        git(work, "symbolic-ref", "HEAD"),
+        git(work, "diff", "--cached"),
+        git(work, "worktree", "list"),
+        sorted(str(p) for p in work.rglob("*") if ".git" not in p.parts),
+    )
+
+
+def test_a_repository_is_found_from_below(work):
+    (work / "a" / "b").mkdir(parents=True)
+    assert Repository.find(work / "a" / "b").root == work
+
+
+def test_a_directory_without_a_repository_is_refused(tmp_path):
+    with pytest.raises(RepositoryError, match="is not in a git repository") as caught:
+        Repository.find(tmp_path)
+    assert "git init" in caught.value.hint
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(RepositoryError) as caught:
+        Repository.find(tmp_path / "gone")
+    assert "does not exist" in str(caught.value) + caught.value.detail
+
+
+def test_a_repository_without_a_commit_is_refused(tmp_path):
+    git(tmp_path, "init", "-q")
+    with pytest.raises(RepositoryError, match="has no commit yet"):
+        Repository.find(tmp_path)
+
+
+def test_a_changed_tracked_file_is_refused(work, repository):
+    write(work, "README.md", "changed\n")
+    with pytest.raises(RepositoryError, match=r"uncommitted changes: README\.md"):
+        repository.check()
+    git(work, "add", "README.md")
+    with pytest.raises(RepositoryError, match=r"uncommitted changes: README\.md"):
+        repository.check()
+
+
+def test_a_deleted_or_renamed_file_is_refused(work, repository):
+    git(work, "mv", "README.md", "READ.md")
+    with pytest.raises(RepositoryError, match=r"uncommitted changes: READ\.md"):
+        repository.check()
+
+
+@pytest.mark.parametrize("path", ["sql/tables/t.sql", "terraform/x.tf", "tests/x.py", "sql/ü b.sql"])
+def test_an_untracked_file_where_jobs_go_is_refused(work, repository, path):
+    write(work, path)
+    with pytest.raises(RepositoryError, match=path):
+        repository.check()
+
+
+@pytest.mark.parametrize("path", ["notes.txt", "data/sql/x.sql", ".sdp/state.json", "sqlx/a"])
+def test_an_untracked_file_elsewhere_does_not_matter(work, repository, path):
+    write(work, path)
+    repository.check()
+
+
+def test_notebooks_may_be_changed_renamed_and_new(work, repository):
+    write(work, "lab.ipynb", '{"cells": []}\n')
+    write(work, "new.ipynb")
+    repository.check()
+    git(work, "add", "-A")
+    git(work, "mv", "-f", "lab.ipynb", "b.ipynb")
+    repository.check()
+    git(work, "commit", "-q", "-m", "Rename")
+    git(work, "mv", "b.ipynb", "renamed.ipynb")
+    repository.check()
+
+
+def test_a_branch_that_went_apart_from_its_upstream_is_refused(work, tmp_path):
+    bare = tmp_path / "team.git"
+    git(tmp_path, "clone", "-q", "--bare", str(work), str(bare))
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    for clone in (mine, theirs):
+        git(tmp_path, "clone", "-q", str(bare), str(clone))
+        configure(clone)
+    repository = Repository.find(mine)
+    repository.check()
+    commit(mine, "a.txt")
+    repository.check()
+    commit(theirs, "b.txt")
+    git(theirs, "push", "-q")
+    git(mine, "fetch", "-q")
+    with pytest.raises(RepositoryError, match=r"main.*diverged") as caught:
+        repository.check()
+    assert "git pull --rebase" in caught.value.hint
+    git(mine, "reset", "-q", "--hard", "HEAD~1")
+    repository.check()
+
+
+def test_a_branch_may_have_ahead_and_behind_in_its_name(work, repository):
+    git(work, "switch", "-q", "-c", "ahead-or-behind")
+    repository.check()
+
+
+def test_a_commit_makes_the_branch_and_leaves_checkout_and_index_alone(work, repository):
+    head = git(work, "rev-parse", "HEAD")
+    write(work, "lab.ipynb", "changed\n")
+    git(work, "add", "lab.ipynb")
+    before = snapshot(work)
+    assert repository.base_for(BRANCH) == (head, None)
+    made = repository.commit(BRANCH, FILES, "Add j\n\nBody.", base=head, tip=None)
+    after = snapshot(work)
+    assert git(work, "rev-parse", BRANCH) == made
+    assert git(work, "rev-parse", f"{BRANCH}^") == head
+    assert after[1:] == before[1:]
+    assert {path: repository.read(made, path) for path in FILES} == FILES
+    assert git(work, "show", "--format=%an|%s|%b", "--name-only", made).split("\n") == [
+        "Ada|Add j|Body.",
+        "",
+        "",
+        *sorted(FILES),
+    ]
+
+
+def test_ignored_files_are_committed_all_the_same(work, repository):
+    head = commit(work, ".gitignore", "*.tf\n")
+    made = repository.commit(BRANCH, FILES, "Add j", base=head, tip=None)
+    assert repository.read(made, "terraform/j.tf") == FILES["terraform/j.tf"]
+
+
+def test_a_second_commit_goes_on_top_of_the_branch(work, repository):
+    head = git(work, "rev-parse", "HEAD")
+    first = repository.commit(BRANCH, FILES, "Add j", base=head, tip=None)
+    assert repository.base_for(BRANCH) == (first, first)
+    second = repository.commit(BRANCH, {"sql/x.sql": "x\n"}, "More", base=first, tip=first)
+    assert git(work, "rev-parse", f"{BRANCH}^") == first
+    git(work, "merge", "-q", "--ff-only", BRANCH)
+    newest = commit(work, "a.txt")
+    assert repository.base_for(BRANCH) == (newest, second)
+
+
+def test_a_hook_that_refuses_leaves_nothing(work, repository):
+    hook = work / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no SQL on Fridays >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    before = snapshot(work)
+    left = set(Path(tempfile.gettempdir()).glob("sdp-promote-*"))
+    with pytest.raises(RepositoryError, match="no SQL on Fridays"):
+        repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    assert snapshot(work) == before
+    assert not list((work / ".git").glob("worktrees/*"))
+    assert set(Path(tempfile.gettempdir()).glob("sdp-promote-*")) <= left
+
+
+def test_without_an_identity_nothing_is_committed(work, repository, monkeypatch):
+    git(work, "config", "--unset", "user.name")
+    git(work, "config", "--unset", "user.email")
+    git(work, "config", "user.useConfigOnly", "true")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    before = snapshot(work)
+    with pytest.raises(RepositoryError, match="git commit failed"):
+        repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    assert snapshot(work) == before
+
+
+def test_a_branch_that_moved_meanwhile_is_left_where_it_is(work, repository):
+    head = git(work, "rev-parse", "HEAD")
+    git(work, "branch", BRANCH)
+    before = snapshot(work)
+    with pytest.raises(RepositoryError, match="update-ref"):
+        repository.commit(BRANCH, FILES, "Add j", base=head, tip=None)
+    assert snapshot(work) == before
+
+
+def test_a_checked_out_branch_is_moved_with_its_files(work, repository):
+    git(work, "switch", "-q", "-c", BRANCH)
+    head = git(work, "rev-parse", "HEAD")
+    made = repository.commit(BRANCH, FILES, "Add j", base=head, tip=head)
+    assert git(work, "rev-parse", "HEAD") == made
+    assert git(work, "status", "--porcelain") == ""
+    assert (work / "sql/jobs/j.sql").read_text(encoding="utf-8") == FILES["sql/jobs/j.sql"]
+
+
+def test_a_detached_checkout_stays_where_it_is(work, repository):
+    head = git(work, "rev-parse", "HEAD")
+    git(work, "switch", "-q", "--detach")
+    made = repository.commit(BRANCH, FILES, "Add j", base=head, tip=None)
+    assert git(work, "rev-parse", "HEAD") == head
+    assert git(work, "rev-parse", BRANCH) == made
+
+
+def test_git_s_own_variables_do_not_lead_elsewhere(work, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q", "-b", "other")
+    configure(other)
+    commit(other, "x.txt")
+    refs = git(other, "for-each-ref")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
+    repository = Repository.find(work)
+    assert repository.root == work
+    base, tip = repository.base_for(BRANCH)
+    made = repository.commit(BRANCH, FILES, "Add j", base=base, tip=tip)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name)
+    assert git(work, "rev-parse", BRANCH) == made
+    assert git(other, "for-each-ref") == refs
+    assert not (tmp_path / "index").exists()
+
+
+def test_files_are_read_and_found_at_a_commit(work, repository):
+    text = '"${path.root}/../sql/tables/t.sql"\n'
+    made = commit(work, "terraform/a.tf", text)
+    write(work, "terraform/a.tf", "changed\n")
+    assert repository.read(made, "terraform/a.tf") == text
+    assert repository.read(made, "terraform/b.tf") is None
+    assert repository.mentions(made, "sql/tables/t.sql", "terraform") == ["terraform/a.tf"]
+    assert repository.mentions(made, "sql/tables/u.sql", "terraform") == []
