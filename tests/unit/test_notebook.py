@@ -1,0 +1,251 @@
+import datetime as dt
+import inspect
+import json
+import os
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from sdp_kernel import errors
+from sdp_kernel.notebook import display, html, magics, source
+
+SCRIPT = "<script>alert('1')</script>"
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        html.table(pa.table({"a": [SCRIPT]})),
+        html.table(pa.table({SCRIPT: [1]})),
+        html.table(pa.table({"a": [1]}), [SCRIPT]),
+        html.table(pa.table({"a": [{SCRIPT: SCRIPT}], "b": [[SCRIPT]]})),
+        html.grid([SCRIPT], [[SCRIPT]]),
+        html.title(SCRIPT),
+        html.chip(SCRIPT, "bad"),
+        html.fact(SCRIPT, SCRIPT),
+        html.note(SCRIPT),
+        html.pre(SCRIPT),
+    ],
+)
+def test_every_text_is_escaped(markup):
+    assert "<script" not in markup
+    assert "&lt;script&gt;" in markup
+
+
+def test_a_null_is_told_from_the_text_null():
+    markup = html.table(pa.table({"a": [None, "null"]}))
+    assert '<td class="sdp-null">null</td>' in markup
+    assert "<td>null</td>" in markup
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 200 + "…"),
+        (b"\x00\xff", "0x00ff"),
+        (b"\x00" * 99, "0x" + "00" * 99),
+        (True, "true"),
+        (1.5, "1.5"),
+        (Decimal("1E-10"), "0.0000000001"),
+        (dt.datetime(2026, 1, 5, 9, 30, tzinfo=dt.timezone.utc), "2026-01-05 09:30:00Z"),
+        ({"a": dt.date(2026, 1, 5)}, '{"a": "2026-01-05"}'),
+        (["ü", None], '["ü", null]'),
+    ],
+)
+def test_a_value_as_text(value, text):
+    assert html.cell_text(value) == text
+
+
+@pytest.mark.parametrize("value", ["x" * 500, b"x" * 500, ["x"] * 500, {"a": "x" * 500}, 10**300])
+def test_a_long_value_is_cut_at_200_characters(value):
+    text = html.cell_text(value)
+    assert len(text) <= 201
+    assert text.endswith("…")
+
+
+def test_a_table_as_text_is_aligned():
+    table = pa.table({"name": ["a", None, "two\nlines"], "n": [1, 200, None]})
+    assert display.table_text(table).split("\n") == [
+        "name          n",
+        "a             1",
+        "null        200",
+        "two⏎lines  null",
+    ]
+
+
+def test_a_table_without_rows_or_columns_is_text_too():
+    assert display.table_text(pa.table({"a": pa.array([], pa.int64())})) == "a"
+    assert display.table_text(pa.table({})) == ""
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    def write(*sources, kind="code"):
+        path = tmp_path / "lab.ipynb"
+        cells = [{"cell_type": kind, "source": text} for text in sources]
+        path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "%%flinksql q",
+        "%%flinksql q --limit 5",
+        "%%flinksql --limit 5 q",
+        "%%flinksql  q  ",
+    ],
+)
+def test_the_cell_of_a_name_is_found(notebook, head):
+    path = notebook(
+        "x = 1", f"{head}\nSELECT 1\nFROM t", "%%flinksql other\nSELECT 2", "%%flinksql\nSELECT q"
+    )
+    assert source.current_cell(path, "q", since=0) == "SELECT 1\nFROM t"
+
+
+def test_the_cell_s_lines_may_be_a_list(notebook):
+    path = notebook(["%%flinksql q\n", "SELECT 1\n", "FROM t"])
+    assert source.current_cell(path, "q", since=0) == "SELECT 1\nFROM t"
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        ("%%flinksql q\nSELECT 1", "%%flinksql q\nSELECT 2"),
+        ("%%flinksql qq\nSELECT 1",),
+        ("# %%flinksql q\nSELECT 1",),
+        ("%%flinksql\nq",),
+        (),
+    ],
+)
+def test_without_exactly_one_such_cell_there_is_none(notebook, sources):
+    assert source.current_cell(notebook(*sources), "q", since=0) is None
+
+
+def test_markdown_does_not_count(notebook):
+    assert source.current_cell(notebook("%%flinksql q\nSELECT 1", kind="markdown"), "q", since=0) is None
+
+
+def test_a_file_saved_before_the_cell_ran_says_nothing(notebook):
+    path = notebook("%%flinksql q\nSELECT 1")
+    os.utime(path, (1000, 1000))
+    assert source.current_cell(path, "q", since=1001) is None
+    assert source.current_cell(path, "q", since=999) == "SELECT 1"
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}"])
+def test_a_file_that_is_no_notebook_says_nothing(tmp_path, text):
+    path = tmp_path / "lab.ipynb"
+    path.write_text(text, encoding="utf-8")
+    assert source.current_cell(path, "q", since=0) is None
+    assert source.current_cell(tmp_path / "gone.ipynb", "q", since=0) is None
+
+
+def test_the_notebook_s_path_is_the_front_end_s(notebook, tmp_path, monkeypatch):
+    path = notebook()
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    assert source.notebook_path({}) is None
+    assert source.notebook_path({"__vsc_ipynb_file__": str(path)}) == path
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    assert source.notebook_path({}) == path
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "gone.ipynb"))
+    assert source.notebook_path({}) is None
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """A shell with the magics loaded, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    made.run_line_magic("load_ext", "sdp_kernel")
+    yield made
+    made.run_line_magic("unload_ext", "sdp_kernel")
+    InteractiveShell.clear_instance()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--param symbol", "NAME=VALUE"),
+        ("1st", "'1st' cannot be a variable's name"),
+        ("a-b", "'a-b' cannot be a variable's name"),
+        ("--limit ten", "--limit"),
+        ("--nonsense", "--nonsense"),
+        ("a b", "unrecognized arguments: b"),
+    ],
+)
+def test_flinksql_refuses_wrong_arguments(shell, line, said):
+    with pytest.raises(UsageError, match=said):
+        shell.run_cell_magic("flinksql", line, "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("magic", "line", "said"),
+    [
+        ("sample", "t --head --tail", "--head or --tail, not both"),
+        ("sample", "", "topic"),
+        ("sample", "t -n many", "-n"),
+        ("topic", "", "topic"),
+        ("promote", "q", "--job"),
+        ("promote", "--job j", "name"),
+        ("jobs", "cancel", "%jobs cancel JOB"),
+        ("jobs", "stop x", "invalid choice"),
+        ("sdp", "nonsense", "%sdp up"),
+        ("sdp", "logs", "%sdp up"),
+    ],
+)
+def test_line_magics_refuse_wrong_arguments(shell, magic, line, said):
+    with pytest.raises(UsageError, match=said):
+        shell.run_line_magic(magic, line)
+
+
+def test_wrong_arguments_contact_nothing(shell):
+    with pytest.raises(UsageError):
+        shell.run_cell_magic("flinksql", "--param x", "SELECT 1")
+    assert not os.path.exists(".sdp")  # noqa: PTH110
+
+
+def test_every_magic_has_help(shell):
+    assert {"sdp", "topics", "topic", "sample", "table", "jobs", "promote"} <= set(
+        shell.magics_manager.magics["line"]
+    )
+    for name in ("topics", "topic", "sample", "table", "jobs", "promote", "flinksql"):
+        assert getattr(magics.SdpMagics, name).__doc__.startswith("::")
+
+
+def test_parameters_may_hold_equals_signs():
+    assert magics._params(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
+    assert magics._params(None) == {}
+
+
+def all_errors():
+    found = [
+        cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.SdpError)
+    ]
+    return sorted(found, key=lambda cls: cls.__name__)
+
+
+@pytest.mark.parametrize("cls", all_errors())
+def test_an_error_is_shown_without_a_stack_trace(shell, capsys, cls):
+    arguments = ("kafka", "it broke") if cls is errors.ComponentError else ("it broke",)
+    error = cls(*arguments, hint="mend it")
+    assert error._render_traceback_() == [f"{cls.__name__}: it broke\n→ mend it"]
+
+    def fail():
+        raise error
+
+    shell.user_ns["fail"] = fail
+    shell.run_cell("fail()")
+    shown = "".join(capsys.readouterr())
+    assert f"{cls.__name__}: it broke\n→ mend it" in shown
+    assert "Traceback" not in shown
+    assert "raise error" not in shown
