@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.errors import Blocked, NotValidated, RepositoryError, UsageError
+from sdp_kernel.errors import Blocked, NotValidated, RepositoryError, SliceError, UsageError
 from sdp_kernel.flink import parameters
 from sdp_kernel.flink.ledger import text_hash
 from sdp_kernel.promote import render, sink, view
@@ -237,7 +237,8 @@ def build_plan(
         output = sink.make(query, session, part, topic=to or "", key=key)
         statement = sink.insert_text(query, output)
     receipt = _receipt(query, session, part, job=job, plan=plan_text, notebook=notebook)
-    contents = _contents(job, part, statement, output, settings, query.parameters, session)
+    values = _values(part, query)
+    contents = _contents(job, part, statement, output, settings, values, session)
     contents[f"sql/jobs/{job}.receipt.json"] = render.receipt(receipt)
 
     branch = settings.promote.branch.format(job=job)
@@ -252,7 +253,7 @@ def build_plan(
         findings=lint(statement, part.entries, updating=query.updating),
         receipt=receipt,
         statements=statements,
-        script="".join(f"{session.render(text, query.parameters).text};\n" for text in statements),
+        script="".join(f"{session.render(text, values).text};\n" for text in statements),
         topic=Topic(output.topic, output.alias, output.topic_config, output.ddl) if output else None,
         repository=found.root,
         branch=branch,
@@ -299,6 +300,20 @@ def _check_evidence(query: Query, session: Session, current_text: str | None) ->
         raise NotValidated(f"the job of {name} failed: {cause}", hint=again)
 
 
+def _values(part: Slice, query: Query) -> dict[str, str]:
+    """Return the parameters the job's statements ran with: the module has one value for each."""
+    values: dict[str, str] = {}
+    ran = [(entry.text, entry.parameters) for entry in part.entries]
+    for text, given in (*ran, (query.statement.text, query.parameters)):
+        for name in sorted(parameters.names(text) & given.keys()):
+            if values.setdefault(name, given[name]) != given[name]:
+                raise SliceError(
+                    f"${{{name}}} had another value in another statement of the job",
+                    hint="give one of them another name, or run them again with the same value",
+                )
+    return values
+
+
 def _contents(
     job: str,
     part: Slice,
@@ -318,11 +333,7 @@ def _contents(
         contents[f"sql/tables/{output.table}.sql"] = f"{render.template(output.ddl)};\n"
     contents[f"sql/jobs/{job}.sql"] = render.job_sql(job, part.settings, statement)
     used = parameters.names("\n".join(contents.values()))
-    known = {
-        **session.defaults,
-        **{n: v for entry in part.entries for n, v in entry.parameters.items()},
-        **values,
-    }
+    known = {**session.defaults, **values}
     contents[f"terraform/{job}.tf"] = render.terraform(
         job,
         module_source=settings.promote.module_source,
