@@ -61,10 +61,16 @@ def make(query: Query, session: Session, part: Slice, *, topic: str, key: tuple[
     Raises
     ------
     PromoteError
-        The query updates rows and has no key, or not the one asked for.
+        The query updates rows and has no key, or not the one asked for; or the output would be
+        named like what the query reads.
     """
     check_topic(topic)
     table = re.sub(r"\W", "_", topic)
+    if any(entry.target == table for entry in part.declarations):
+        raise PromoteError(
+            f"the output {topic} would be the table {table}, which is what the query reads",
+            hint="choose another name for the topic, or write the INSERT yourself",
+        )
     aliases = {a for entry in part.declarations for a in _SOURCE_ALIAS.findall(entry.text)}
     alias = next(iter(aliases)) if len(aliases) == 1 else "main"
     if f"kafka.{alias}" not in session.fragments:
