@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from sdp_kernel import errors
+from sdp_kernel.local.stack import Stack
 from sdp_kernel.notebook import display, html, magics, source
 
 SCRIPT = "<script>alert('1')</script>"
@@ -164,6 +165,7 @@ def shell(tmp_path, monkeypatch):
     """A shell with the magics loaded, in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setattr(Stack, "up", lambda *_: pytest.fail("the stack was started"))
     InteractiveShell.clear_instance()
     made = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     made.run_line_magic("load_ext", "sdp_kernel")
