@@ -1,7 +1,7 @@
 """Runs one statement through the gateway: submit, read pages in order, stop.
 
-The gateway hands out pages by token, in order; only the current and the previous one can be
-asked. Polling adapts: a page with rows is followed at once, silence by ever longer waits.
+Pages come from :mod:`sdp_kernel.flink.pages`; what is decided here is when a query ends, and how
+its job is stopped.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sdp_kernel.errors import ResultError, SdpError
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.gateway import GatewayFault
+from sdp_kernel.flink.pages import Pages
 from sdp_kernel.flink.query import Query, Rows
 from sdp_kernel.flink.results import read_head
 from sdp_kernel.flink.script import identifier
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _NOT_READY = b'{"resultType":"NOT_READY"'
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.1
 _UPDATE_EVERY_S = 0.25
+_TURN_S = 0.05
 _STOP_CHECK_S = 3.0
 _START_CHECK_S = 8.0
 _ENDED = frozenset({"CANCELED", "FINISHED", "FAILED", "UNKNOWN"})
@@ -231,27 +233,23 @@ class _Reader:
         """Read until the end, a limit or the time-out; returns the query's final state."""
         deadline = None if timeout is None else time.monotonic() + timeout
         self._submit()
-        wait = _SHORTEST_WAIT_S
-        while True:
-            page = self.runner.gateway.fetch(self.runner.session, self.operation or "", self.token)
-            before = self.query.changes
-            if not page.startswith(_NOT_READY):
-                state = self._take(page)
-                if state:
+        pages = Pages(self.runner.gateway, self.runner.session, self.operation or "")
+        try:
+            while True:
+                page = pages.get(_TURN_S)
+                self.token = pages.token
+                state = None if page is None else self._take(page)
+                if state is None and limit is not None and self.query.rows is not None:
+                    state = "limit" if len(self.query.rows) >= limit else None
+                if state is not None:
                     self._settle_mode(finally_=True)
                     return state
-                if limit is not None and self.query.rows is not None and len(self.query.rows) >= limit:
-                    self._settle_mode(finally_=True)
-                    return "limit"
-            self._settle_mode()
-            if deadline is not None and time.monotonic() > deadline:
-                return "timeout"
-            self._show(on_update)
-            if self.query.changes == before:
-                time.sleep(wait)
-                wait = min(wait * 1.5, _LONGEST_WAIT_S)
-            else:
-                wait = _SHORTEST_WAIT_S
+                self._settle_mode()
+                if deadline is not None and time.monotonic() > deadline:
+                    return "timeout"
+                self._show(on_update)
+        finally:
+            pages.stop()
 
     def _submit(self) -> None:
         """Submit in a thread, so that an interrupt still learns the operation and can close it."""
