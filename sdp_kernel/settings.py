@@ -32,7 +32,7 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _REFERENCE = re.compile(r"^(env|file):(.+)$", re.DOTALL)
-_ALIAS = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CONFIG_PROVIDERS = {
     "env": "org.apache.flink.kafka.shaded.org.apache.kafka.common.config.provider.EnvVarConfigProvider",
     "file": "org.apache.flink.kafka.shaded.org.apache.kafka.common.config.provider.FileConfigProvider",
@@ -216,6 +216,10 @@ def load(start: Path | None = None) -> Settings:
         return Settings(root=(start or Path.cwd()).resolve())
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error.strerror}", hint="check its permissions"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", hint="mend the line it names") from None
     reader = _Reader(path)

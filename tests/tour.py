@@ -69,7 +69,7 @@ def main() -> int:
             done = subprocess.run([*flags, "--to", form, source], cwd=root, env=environment(), check=False)
             if done.returncode:
                 return done.returncode
-    print(f"the tour ran: {build.relative_to(ROOT) / 'tour.html'}")
+    sys.stdout.write(f"the tour ran: {build.relative_to(ROOT) / 'tour.html'}\n")
     return 0
 
 

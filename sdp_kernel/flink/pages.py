@@ -11,6 +11,7 @@ import queue
 import re
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError
@@ -46,7 +47,7 @@ class Pages:
 
     def __init__(self, gateway: Gateway, session: str, operation: str) -> None:
         self.token = 0
-        self._fetch = lambda token: gateway.fetch(session, operation, token)
+        self._fetch = partial(gateway.fetch, session, operation)
         self._ready: queue.Queue[bytes | SdpError] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="sdp-pages")

@@ -318,9 +318,8 @@ class Stack:
             )
         if name == "kafka" and not (self.layout.data / "kafka" / "meta.properties").exists():
             self._format(format_command(self.layout, runtime, how.class_path, [*how.flags, *sharing]))
-        command = [
-            str(runtime.executable), *how.flags, *sharing, "-cp", ":".join(map(str, how.class_path)), *how.main,
-        ]  # fmt: skip
+        class_path = ":".join(map(str, how.class_path))
+        command = [str(runtime.executable), *how.flags, *sharing, "-cp", class_path, *how.main]
         processes.spawn(
             name,
             command,

@@ -119,7 +119,7 @@ def fact(value: str, unit: str = "") -> str:
 
 def panel(head: Iterable[str], *body: str) -> str:
     """Put a head line and parts, all HTML already, into one panel."""
-    return f'{STYLE}<div class="sdp"><div class="sdp-head">{"".join(head)}</div>{"".join(body)}</div>'
+    return f'{STYLE}<div class="sdp"><div class="sdp-head">{" ".join(head)}</div>{"".join(body)}</div>'
 
 
 def title(text: str) -> str:

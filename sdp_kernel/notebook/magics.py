@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import keyword
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,18 @@ def _params(pairs: list[str] | None) -> dict[str, str]:
     return values
 
 
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise BadUsage(f"%sdp {line}: {error}") from None
+
+
+def _check_variable(name: str | None) -> None:
+    if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
+        raise BadUsage(f"{name!r} cannot be a variable's name")
+
+
 @magics_class
 class SdpMagics(Magics):
     """The magics of one shell, over one workbench."""
@@ -79,7 +92,7 @@ class SdpMagics(Magics):
         """``%sdp up | down | status | logs COMPONENT | connect PROFILE | workbench``."""
         from sdp_kernel.notebook import stack_view  # noqa: PLC0415
 
-        words = shlex.split(line)
+        words = _words(line)
         match words:
             case ["connect", profile]:
                 from sdp_kernel.workbench import connect  # noqa: PLC0415
@@ -142,6 +155,7 @@ class SdpMagics(Magics):
         args = parse_argstring(self.sample, line)
         if args.head and args.tail:
             raise BadUsage("--head or --tail, not both")
+        _check_variable(args.variable)
         where = "head" if args.head else "tail"
         sample = self.workbench.sample(
             args.topic, n=args.n, where=where, format=args.format, cluster=args.cluster
@@ -187,14 +201,14 @@ class SdpMagics(Magics):
     def flinksql(self, line: str, cell: str) -> None:
         """Run Flink SQL; rows show as they come."""
         args = parse_argstring(self.flinksql, line)
-        if args.name is not None and not args.name.isidentifier():
-            raise BadUsage(f"{args.name!r} cannot be a variable's name")
+        _check_variable(args.name)
+        params = _params(args.param)
         self._run(
             cell,
             name=args.name,
             limit=args.limit or None,
             timeout=args.timeout,
-            params=_params(args.param),
+            params=params,
             first_line=2,
         )
 

@@ -28,17 +28,16 @@ def current_cell(notebook: Path, name: str, *, since: float) -> str | None:
 
     None where the file is older, which says nothing, or where there is no one such cell.
     """
+    head = re.compile(rf"^%%flinksql\s+(?:\S.*\s)?{re.escape(name)}(?:\s.*)?$")
+    bodies = []
     try:
         if notebook.stat().st_mtime < since:
             return None
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError):
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            source = cell.get("source", "")
+            first, _, body = ("".join(source) if isinstance(source, list) else source).partition("\n")
+            if cell.get("cell_type") == "code" and head.match(first.rstrip()):
+                bodies.append(body)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    head = re.compile(rf"^%%flinksql\s+(?:\S.*\s)?{re.escape(name)}(?:\s.*)?$")
-    bodies = []
-    for cell in cells:
-        source = cell.get("source", "")
-        first, _, body = ("".join(source) if isinstance(source, list) else source).partition("\n")
-        if cell.get("cell_type") == "code" and head.match(first.rstrip()):
-            bodies.append(body)
     return bodies[0] if len(bodies) == 1 else None

@@ -145,7 +145,7 @@ def test_a_file_saved_before_the_cell_ran_says_nothing(notebook):
 def test_a_file_that_is_no_notebook_says_nothing(tmp_path, text):
     path = tmp_path / "lab.ipynb"
     path.write_text(text, encoding="utf-8")
-    assert source.current_cell(path, "q", since=0) is None
+    assert source.source.current_cell(path, "q", since=0) is None
     assert source.current_cell(tmp_path / "gone.ipynb", "q", since=0) is None
 
 
@@ -251,3 +251,21 @@ def test_an_error_is_shown_without_a_stack_trace(shell, capsys, cls):
     assert f"{cls.__name__}: it broke\n→ mend it" in shown
     assert "Traceback" not in shown
     assert "raise error" not in shown
+
+
+@pytest.mark.parametrize("text", ["[]", '{"cells": null}', '{"cells": [1]}', "{}", "not json"])
+def test_a_broken_notebook_says_nothing(tmp_path, text):
+    path = tmp_path / "n.ipynb"
+    path.write_text(text)
+    assert source.current_cell(path, "q", since=0) is None
+
+
+@pytest.mark.parametrize("line", ["%sdp logs 'x", "%sample t --as 1st", "%sample t --as class"])
+def test_bad_arguments_are_refused_before_anything_starts(shell, line):
+    result = shell.run_cell(line)
+    assert type(result.error_in_exec).__name__ == "UsageError"
+
+
+def test_a_keyword_cannot_name_a_query(shell):
+    result = shell.run_cell("%%flinksql class\nSELECT 1")
+    assert type(result.error_in_exec).__name__ == "UsageError"
