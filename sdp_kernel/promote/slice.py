@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError, SliceError
@@ -20,17 +21,25 @@ if TYPE_CHECKING:
 
     from sdp_kernel.flink.ledger import Entry
 
+    _Key = tuple[str, str, bool]  # what, target, temporary
+
 _ALWAYS = frozenset(
     {f"{verb} {what}" for verb in ("CREATE", "ALTER", "DROP") for what in ("CATALOG", "DATABASE")}
     | {"USE", "ADD JAR", "REMOVE JAR", "LOAD", "UNLOAD"}
 )
 _VOLATILE = re.compile(r"\$[0-9a-f]{6,}|\b[0-9a-f]{32}\b")
 _CLIENT_SETTING = "sql-client."
+_QUALIFIED = 3  # catalog.database.name
+_SCAN = re.compile(r"table=\[\[[^,\]]+, [^,\]]+, ([^,\]]+)")
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The statements a job needs, in order: settings and surroundings, then declarations."""
+    """The statements a job needs, in order: settings and surroundings, then declarations.
+
+    ``settings`` holds the SETs in force and the surroundings (USE, catalogs, databases, jars);
+    a declaration is a CREATE or one of the ALTERs behind it.
+    """
 
     settings: tuple[Entry, ...]
     declarations: tuple[Entry, ...]
@@ -40,34 +49,80 @@ class Slice:
         """All of them."""
         return (*self.settings, *self.declarations)
 
+    @property
+    def sets(self) -> tuple[Entry, ...]:
+        """The SET statements."""
+        return tuple(entry for entry in self.settings if entry.kind == "SET")
+
+    @property
+    def surroundings(self) -> tuple[Entry, ...]:
+        """What must be there before the first declaration: catalogs, databases, USE, jars."""
+        return tuple(entry for entry in self.settings if entry.kind != "SET")
+
+    @property
+    def objects(self) -> tuple[tuple[Entry, ...], ...]:
+        """The declarations by object: each CREATE with the ALTERs behind it."""
+        groups: list[list[Entry]] = []
+        for entry in self.declarations:
+            if entry.kind.startswith("CREATE") or not groups:
+                groups.append([entry])
+            else:
+                groups[-1].append(entry)
+        return tuple(tuple(group) for group in groups)
+
 
 def in_force(entries: tuple[Entry, ...]) -> Slice:
     """Reduce a ledger to what is still in force: last SETs, objects not dropped, in order."""
     settings: dict[str, Entry] = {}
-    objects: dict[tuple[str, str], list[Entry]] = {}
+    objects: dict[_Key, list[Entry]] = {}
     for number, entry in enumerate(entries):
         verb, _, what = entry.kind.partition(" ")
-        target = entry.target or ""
+        key = (what, entry.target or "", entry.temporary)
         if entry.kind in {"SET", "RESET"}:
-            key = _setting(entry.text)
-            if entry.kind == "SET" and key:
-                settings.pop(key, None)
-                settings[key] = entry
+            option = _setting(entry.text)
+            if entry.kind == "SET" and option:
+                settings.pop(option, None)
+                settings[option] = entry
             elif entry.kind == "RESET":
-                for known in [k for k in settings if not k.startswith("\0") and key in {"", k}]:
+                for known in [k for k in settings if not k.startswith("\0") and option in {"", k}]:
                     del settings[known]
         elif entry.kind in _ALWAYS:
             settings[f"\0{number}"] = entry
         elif verb == "CREATE":
-            if "IF NOT EXISTS" not in _words(entry.text) or (what, target) not in objects:
-                objects.pop((what, target), None)
-                objects[what, target] = [entry]
+            if "IF NOT EXISTS" not in _words(entry.text) or key not in objects:
+                objects.pop(key, None)
+                objects[key] = [entry]
         elif verb == "DROP":
-            objects.pop((what, target), None)
-        elif verb == "ALTER" and (what, target) in objects:
-            objects[what, target].append(entry)
+            objects.pop(key, None)
+        elif verb == "ALTER":
+            _alter(objects, what, entry)
     kept = tuple(e for k, e in settings.items() if not k.startswith(_CLIENT_SETTING))
-    return Slice(kept, tuple(entry for group in objects.values() for entry in group))
+    seen = [group for key, group in objects.items() if key[2] or (*key[:2], True) not in objects]
+    return Slice(kept, tuple(entry for group in seen for entry in group))
+
+
+def _alter(objects: dict[_Key, list[Entry]], what: str, entry: Entry) -> None:
+    """Put an ALTER behind the CREATE it changes: the temporary object's, where one hides another."""
+    target = entry.target or ""
+    key = next((k for k in ((what, target, True), (what, target, False)) if k in objects), None)
+    if key is None:
+        return
+    group = objects[key]
+    group.append(entry)
+    name = _new_name(entry)
+    if name is not None:
+        del objects[key]
+        objects[what, ".".join([*target.split(".")[:-1], name]), key[2]] = group
+
+
+def _new_name(entry: Entry) -> str | None:
+    """Return the name an ``ALTER … RENAME TO name`` gives."""
+    tokens = significant(entry.text)
+    for before, after in pairwise(range(len(tokens))):
+        if (tokens[before].upper, tokens[after].upper) == ("RENAME", "TO") and tokens[before].kind == "word":
+            names = [token.name for token in tokens[after + 1 :] if token.kind in {"word", "identifier"}]
+            return names[-1] if names else None
+    return None
 
 
 def _words(text: str) -> str:
@@ -81,27 +136,74 @@ def _setting(text: str) -> str:
 
 
 def reachable(text: str, known: Slice) -> Slice:
-    """Keep the declarations whose name stands in ``text``, or in one that is kept."""
+    """Keep the objects whose name stands in ``text``, or in one that is kept."""
     wanted: set[int] = set()
     names = identifiers(text)
+    groups = known.objects
     grown = True
     while grown:
         grown = False
-        for number, entry in enumerate(known.declarations):
-            if number not in wanted and _named(entry, names):
+        for number, group in enumerate(groups):
+            if number not in wanted and _named(group, names):
                 wanted.add(number)
-                names |= identifiers(entry.text)
+                names |= {name for entry in group for name in identifiers(entry.text)}
                 grown = True
-    return Slice(known.settings, tuple(known.declarations[number] for number in sorted(wanted)))
+    return Slice(known.settings, tuple(entry for number in sorted(wanted) for entry in groups[number]))
 
 
-def _named(entry: Entry, names: set[str]) -> bool:
-    """Whether the object's name is among ``names``: last part or whole, a function's in any case."""
-    target = entry.target or ""
-    forms = {target, target.rsplit(".", 1)[-1]}
-    if entry.kind.endswith("FUNCTION"):
+def object_names(group: tuple[Entry, ...]) -> set[str]:
+    """Return the forms an object's name may be written in: last part or whole, renamed or not."""
+    target = group[0].target or ""
+    renamed = {name for entry in group[1:] if (name := _new_name(entry)) is not None}
+    return {target, target.rsplit(".", 1)[-1]} | renamed
+
+
+def _named(group: tuple[Entry, ...], names: set[str]) -> bool:
+    """Whether the object's name is among ``names``; a function's in any case."""
+    forms = object_names(group)
+    if group[0].kind.endswith("FUNCTION"):
         return bool({form.lower() for form in forms} & {name.lower() for name in names})
     return bool(forms & names)
+
+
+def _calls(group: tuple[Entry, ...], texts: list[str]) -> bool:
+    """Whether a function is called; it may stand in for a built-in one, which no plan shows."""
+    if not group[0].kind.endswith("FUNCTION"):
+        return False
+    forms = {form.lower() for form in object_names(group)}
+    return any(
+        before.name.lower() in forms and after.text == "("
+        for text in texts
+        for before, after in pairwise(significant(text))
+    )
+
+
+def check_places(ledger: tuple[Entry, ...], part: Slice) -> None:
+    """Refuse declarations made under another current catalog or database than the query's.
+
+    They are files of their own, replayed under one USE.
+
+    Raises
+    ------
+    SliceError
+        One was, and does not name its database.
+    """
+    current: list[str] = []
+    places: dict[int, list[str]] = {}
+    for entry in ledger:
+        if entry.kind == "USE":
+            current = [*current, _squeezed(entry.text)]
+        places[id(entry)] = current
+    for entry in part.declarations:
+        if places.get(id(entry), current) != current and len((entry.target or "").split(".")) < _QUALIFIED:
+            raise SliceError(
+                f"{entry.kind} {entry.target or ''} ran in another database than the query",
+                hint="name it with its catalog and database, or run its cell again after the last USE",
+            )
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(token.text for token in significant(text))
 
 
 @contextlib.contextmanager
@@ -152,7 +254,8 @@ def minimal(session: Session, statement: str, parameters: dict[str, str]) -> tup
     SliceError
         The statement does not compile from the ledger alone.
     """
-    found = reachable(statement, in_force(session.ledger.shaping))
+    ledger = session.ledger.shaping
+    found = reachable(statement, in_force(ledger))
     with clean_session(session) as clean:
         replay(clean, found.entries)
         try:
@@ -162,14 +265,18 @@ def minimal(session: Session, statement: str, parameters: dict[str, str]) -> tup
                 f"the query does not compile from its session's statements alone: {error}",
                 hint="declare in a cell what it needs, and run it again",
             ) from None
-    kept = list(found.declarations)
-    for entry in found.declarations:
-        if f", {(entry.target or '').rsplit('.', 1)[-1]}]" in plan:
+    scanned = set(_SCAN.findall(plan))
+    kept = list(found.objects)
+    for group in reversed(found.objects):
+        texts = [statement, *(entry.text for other in kept if other is not group for entry in other)]
+        if object_names(group) & scanned or _calls(group, texts):
             continue
-        without = Slice(found.settings, tuple(e for e in kept if e is not entry))
-        if _same_plan(session, without, statement, parameters, plan):
-            kept.remove(entry)
-    return Slice(found.settings, tuple(kept)), plan
+        fewer = tuple(entry for other in kept if other is not group for entry in other)
+        if _same_plan(session, Slice(found.settings, fewer), statement, parameters, plan):
+            kept.remove(group)
+    part = Slice(found.settings, tuple(entry for group in kept for entry in group))
+    check_places(ledger, part)
+    return part, plan
 
 
 def _same_plan(session: Session, part: Slice, statement: str, parameters: dict[str, str], plan: str) -> bool:

@@ -145,7 +145,7 @@ def test_a_file_saved_before_the_cell_ran_says_nothing(notebook):
 def test_a_file_that_is_no_notebook_says_nothing(tmp_path, text):
     path = tmp_path / "lab.ipynb"
     path.write_text(text, encoding="utf-8")
-    assert source.source.current_cell(path, "q", since=0) is None
+    assert source.current_cell(path, "q", since=0) is None
     assert source.current_cell(tmp_path / "gone.ipynb", "q", since=0) is None
 
 
