@@ -30,6 +30,8 @@ _DULL = (
     "Failed to submit JobGraph",
     "Failed to submit job",
 )
+#: Outer causes that name what the inner one is about.
+_SPEAKING = ("Failed to deserialize",)
 _HINTS: tuple[tuple[str, str], ...] = (
     (
         r"Object '.*' not found|Table .* not found",
@@ -92,6 +94,9 @@ def read(errors: list[str]) -> Fault:
             causes.append((match.group(1), "\n".join([match.group(2) or "", *more]).strip()))
     telling = [(name, text) for name, text in causes if text and not any(d in text[:80] for d in _DULL)]
     exception, reason = telling[-1] if telling else ("", "")
+    outer = next((text for _, text in telling[:-1] if text.startswith(_SPEAKING)), None)
+    if outer is not None:
+        reason = f"{outer.rstrip('.')}: {reason}"
     place = None
     for _, text in telling:
         match = _PLACE.search(text)

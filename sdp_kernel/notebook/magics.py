@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import keyword
 import shlex
 from pathlib import Path
@@ -29,6 +30,7 @@ def register(ipython: InteractiveShell) -> None:
     """Register the magics with a shell."""
     if id(ipython) not in _MAGICS:
         _MAGICS[id(ipython)] = SdpMagics(ipython)
+        atexit.register(_MAGICS[id(ipython)].close)
         ipython.register_magics(_MAGICS[id(ipython)])
 
 
@@ -36,6 +38,7 @@ def unregister(ipython: InteractiveShell) -> None:
     """Close the shell's workbench."""
     magics = _MAGICS.pop(id(ipython), None)
     if magics is not None:
+        atexit.unregister(magics.close)
         magics.close()
 
 

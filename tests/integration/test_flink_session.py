@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import signal
 import threading
 import time
 from decimal import Decimal
@@ -146,6 +147,15 @@ def test_an_unbounded_select_ends_at_its_bound_and_its_job_with_it(session, trad
     _until(lambda: session.jobmanager.state(query.job_id) == "CANCELED")
 
 
+@pytest.fixture
+def interruptible():
+    """Take SIGINT as Python does by default; a runner in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_keeps_what_came_and_stops_the_job(session, trades):
     import _thread
 

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from sdp_kernel.cli import main
+from sdp_kernel.notebook.magics import SdpMagics
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAGICS = SdpMagics.magics
+
+
+@pytest.mark.parametrize(
+    "name", sorted([f"%{n}" for n in MAGICS["line"]] + [f"%%{n}" for n in MAGICS["cell"]])
+)
+def test_every_magic_is_in_the_readme(name):
+    assert f"`{name}" in README
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_is_in_the_readme(name):
+    assert f"`sdp {name}" in README or f"`{name}`" in README
+
+
+@pytest.mark.parametrize(
+    "room", sorted(p.name for p in (ROOT / "sdp_kernel").iterdir() if p.is_dir() and p.name[0] != "_")
+)
+def test_every_room_is_on_the_architecture_page(room):
+    assert f"  {room}/" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_architecture_page_counts_the_jars_right():
+    import json
+
+    lock = json.loads((ROOT / "sdp_kernel" / "local" / "artifacts.lock.json").read_text())
+    jars = sum(len(group) for group in lock["groups"].values())
+    assert f"{jars} jars" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
