@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.errors import Blocked, NotValidated, RepositoryError, SliceError, UsageError
-from sdp_kernel.flink import parameters
-from sdp_kernel.flink.ledger import text_hash
-from sdp_kernel.promote import render, sink, view
-from sdp_kernel.promote.lint import Finding, lint
+from sdp_kernel.errors import Blocked, RepositoryError
+from sdp_kernel.promote import evidence, render, sink, view
+from sdp_kernel.promote.compose import compose, values_of, with_profile
+from sdp_kernel.promote.lint import Finding, lint, lint_profile, lint_run
 from sdp_kernel.promote.repository import Repository
 from sdp_kernel.promote.slice import minimal
-from sdp_kernel.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sdp_kernel.flink.ledger import Entry
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
-    from sdp_kernel.promote.slice import Slice
     from sdp_kernel.settings import Settings
-
-_SELECT_STATES = frozenset({"finished", "limit", "timeout", "interrupted"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,10 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class Topic:
-    """The output topic that ``apply(run=True)`` makes sure of, and the table over it."""
+    """The output topic that ``apply(run=True)`` makes sure of, and the table over it.
+
+    ``ddl`` is empty where the session has the table already.
+    """
 
     name: str
     alias: str
@@ -166,7 +161,9 @@ class Plan:
         if self.unchanged:
             commit, written = self.tip or self.base, {}
         else:
-            message = f"Add Flink SQL job {self.job}\n\nPromoted from {_origin(self.receipt)}."
+            known = any(file.status != "new" for file in self.files if self.job in Path(file.path).stem)
+            verb = "Change" if known else "Add"
+            message = f"{verb} Flink SQL job {self.job}\n\nPromoted from {_origin(self.receipt)}."
             commit = repository.commit(self.branch, written, message, base=self.base, tip=self.tip)
         applied = Applied(self.job, self.branch, commit, tuple(written))
         return self._run(applied) if run else applied
@@ -176,7 +173,7 @@ class Plan:
         if self.topic is not None and self.actions.create_topic(self.topic):
             created = self.topic.name
         job_id = self.actions.run(self.script, self.job)
-        if self.topic is not None:
+        if self.topic is not None and self.topic.ddl:
             self.actions.declare(self.topic.ddl)
         return dataclasses.replace(applied, job_id=job_id, topic_created=created)
 
@@ -205,7 +202,8 @@ def build_plan(
     Parameters
     ----------
     to
-        The output topic of a SELECT; must be left out for an INSERT, which names its own.
+        The output topic of a SELECT, or a table of the session to write to; left out for an INSERT,
+        which names its own.
     key
         The output's key columns, in place of the planner's.
     current_text
@@ -225,124 +223,56 @@ def build_plan(
         The repository is dirty or diverged, or holds other content under these names.
     """
     render.check_job_name(job)
-    _check_kind(query, to)
-    _check_evidence(query, session, current_text)
+    evidence.check_kind(query, to)
+    evidence.check_ran(query, session, current_text)
     found = Repository.find(repository or settings.promote.repository or settings.root)
     found.check()
-
-    statement = query.statement.text
-    part, plan_text = minimal(session, statement, query.parameters)
-    output = None
-    if query.statement.is_query:
-        output = sink.make(query, session, part, topic=to or "", key=key)
-        statement = sink.insert_text(query, output)
-    receipt = _receipt(query, session, part, job=job, plan=plan_text, notebook=notebook)
-    values = _values(part, query)
-    contents = _contents(job, part, statement, output, settings, values, session)
-    contents[f"sql/jobs/{job}.receipt.json"] = render.receipt(receipt)
-
     branch = settings.promote.branch.format(job=job)
     base, tip = found.base_for(branch)
+
+    part, _ = minimal(session, query.statement.text, query.parameters)
+    evidence.check_since(query, session, part)
+    statement, output = query.statement.text, None
+    if query.statement.is_query:
+        output = sink.make(query, session, part, topic=to or "", key=key)
+        statement = sink.insert_text(query, output.table)
+        if not output.ddl:
+            part = sink.with_table(session, part, output)
+    part, left_out = with_profile(part, session.properties)
+    values = values_of(part, query, session)
+    composed = compose(job, part, statement, output=output, values=values, settings=settings, session=session)
+    receipt = evidence.receipt(
+        query,
+        session,
+        composed.statements,
+        job=job,
+        values=values,
+        plan=composed.plan,
+        notebook=notebook,
+        root=found.root,
+    )
+    contents = {**composed.contents, f"sql/jobs/{job}.receipt.json": render.receipt(receipt)}
     files = tuple(_planned(found, base, path, content) for path, content in contents.items())
     _check_conflicts(found, base, job, files, replace=replace)
-    declarations = [entry.text for entry in part.declarations] + ([output.ddl] if output else [])
-    statements = (*[entry.text for entry in part.settings], *declarations, statement)
+    topic = Topic(output.topic, output.alias, output.topic_config, output.ddl) if output else None
     return Plan(
         job=job,
         files=files,
-        findings=lint(statement, part.entries, updating=query.updating),
+        findings=(
+            *lint_run(query, output, part.entries),
+            *lint(statement, part.entries, updating=query.updating, plan=composed.plan),
+            *lint_profile(left_out),
+        ),
         receipt=receipt,
-        statements=statements,
-        script="".join(f"{session.render(text, values).text};\n" for text in statements),
-        topic=Topic(output.topic, output.alias, output.topic_config, output.ddl) if output else None,
+        statements=composed.statements,
+        script=composed.script,
+        topic=topic if topic is not None and topic.name else None,
         repository=found.root,
         branch=branch,
         base=base,
         tip=tip,
         actions=actions,
     )
-
-
-def _check_kind(query: Query, to: str | None) -> None:
-    kind = query.statement.kind
-    if query.statement.is_query:
-        if to is None:
-            raise UsageError("a SELECT needs an output topic", hint="add --to TOPIC")
-        sink.check_topic(to)
-    elif kind not in {"INSERT", "STATEMENT SET"}:
-        raise UsageError(
-            f"a cell that ends in {kind} is not a job",
-            hint="promote a cell that ends in a SELECT or an INSERT",
-        )
-    elif to is not None:
-        raise UsageError(f"the {kind} names its own output", hint="leave --to out")
-
-
-def _check_evidence(query: Query, session: Session, current_text: str | None) -> None:
-    name = query.name or "the cell"
-    again = f"run %%flinksql {query.name or ''} again, then promote"
-    if current_text is not None and text_hash(current_text) != query.cell_hash:
-        raise NotValidated(f"{name} was edited after it ran", hint=again)
-    if query.state == "running":
-        raise NotValidated(f"{name} is still running", hint="stop it first")
-    expected = _SELECT_STATES if query.statement.is_query else {"submitted"}
-    recorded = any(entry.cell_hash == query.cell_hash for entry in session.ledger.entries)
-    if query.state not in expected or not recorded:
-        raise NotValidated(f"{name} did not run without error: {query.state}", hint=again)
-    jobmanager = session.jobmanager
-    if (
-        query.state == "submitted"
-        and query.job_id
-        and jobmanager
-        and jobmanager.state(query.job_id) == "FAILED"
-    ):
-        cause = jobmanager.root_cause(query.job_id)
-        raise NotValidated(f"the job of {name} failed: {cause}", hint=again)
-
-
-def _values(part: Slice, query: Query) -> dict[str, str]:
-    """Return the parameters the job's statements ran with: the module has one value for each."""
-    values: dict[str, str] = {}
-    ran = [(entry.text, entry.parameters) for entry in part.entries]
-    for text, given in (*ran, (query.statement.text, query.parameters)):
-        for name in sorted(parameters.names(text) & given.keys()):
-            if values.setdefault(name, given[name]) != given[name]:
-                raise SliceError(
-                    f"${{{name}}} had another value in another statement of the job",
-                    hint="give one of them another name, or run them again with the same value",
-                )
-    return values
-
-
-def _contents(
-    job: str,
-    part: Slice,
-    statement: str,
-    output: sink.Sink | None,
-    settings: Settings,
-    values: Mapping[str, str],
-    session: Session,
-) -> dict[str, str]:
-    """Return path → content of the SQL files and the Terraform file, in the order they run."""
-    grouped: dict[str, list[Entry]] = {}
-    for entry in part.declarations:
-        create = render.path_of(entry)
-        grouped.setdefault(create, []).append(entry)
-    contents = {path: render.declaration(group[0], group[1:]) for path, group in grouped.items()}
-    if output is not None:
-        contents[f"sql/tables/{output.table}.sql"] = f"{render.template(output.ddl)};\n"
-    contents[f"sql/jobs/{job}.sql"] = render.job_sql(job, part.settings, statement)
-    used = parameters.names("\n".join(contents.values()))
-    known = {**session.defaults, **values}
-    contents[f"terraform/{job}.tf"] = render.terraform(
-        job,
-        module_source=settings.promote.module_source,
-        session_cluster=settings.promote.session_cluster,
-        files=list(contents),
-        arguments={name: str(known[name]) for name in sorted(used) if name in known},
-        aliases=sorted(name for name in used if name in session.fragments),
-    )
-    return contents
 
 
 def _planned(repository: Repository, base: str, path: str, content: str) -> PlannedFile:
@@ -372,28 +302,3 @@ def _check_conflicts(
             hint="rename the table, run its committed declaration in the notebook, or --replace it",
             detail=file.diff,
         )
-
-
-def _receipt(
-    query: Query, session: Session, part: Slice, *, job: str, plan: str, notebook: str | None
-) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "job": job,
-        "cell": {"name": query.name, "sha256": query.cell_hash, "notebook": notebook},
-        "statements": [hashlib.sha256(e.text.encode()).hexdigest() for e in part.entries],
-        "parameters": dict(query.parameters),
-        "plan": {"sha256": hashlib.sha256(plan.encode()).hexdigest(), "of": "EXPLAIN CHANGELOG_MODE"},
-        "run": {
-            "state": query.state,
-            "job_id": query.job_id,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(query.started)),
-            "seconds": round(query.elapsed, 3),
-            "rows": len(query) if query.statement.is_query else None,
-            "changes": query.changes if query.statement.is_query else None,
-            "columns": [{"name": c.name, "type": c.type.sql()} for c in query.columns]
-            if query.statement.is_query
-            else None,
-        },
-        "versions": {"flink": session.gateway.info().get("version"), "sdp_kernel": __version__},
-    }

@@ -42,6 +42,11 @@ def template(text: str) -> str:
     return text.replace("%{", "%%{")
 
 
+def untemplate(text: str) -> str:
+    """Return what ``template`` was given."""
+    return text.replace("%%{", "%{")
+
+
 def path_of(entry: Entry) -> str:
     """Return the file a declaration belongs in: one a file, shared by jobs."""
     folder = _FOLDERS.get(entry.kind.split()[-1], "other")

@@ -17,7 +17,7 @@ from sdp_kernel.flink.script import identifiers, significant
 from sdp_kernel.flink.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sdp_kernel.flink.ledger import Entry
 
@@ -29,7 +29,7 @@ _ALWAYS = frozenset(
 )
 _VOLATILE = re.compile(r"\$[0-9a-f]{6,}|\b[0-9a-f]{32}\b")
 _CLIENT_SETTING = "sql-client."
-_QUALIFIED = 3  # catalog.database.name
+_DOTS = 2  # in catalog.database.name
 _SCAN = re.compile(r"table=\[\[[^,\]]+, [^,\]]+, ([^,\]]+)")
 
 
@@ -148,7 +148,25 @@ def reachable(text: str, known: Slice) -> Slice:
                 wanted.add(number)
                 names |= {name for entry in group for name in identifiers(entry.text)}
                 grown = True
-    return Slice(known.settings, tuple(entry for number in sorted(wanted) for entry in groups[number]))
+    ordered = _after_their_needs([groups[number] for number in sorted(wanted)])
+    return Slice(known.settings, tuple(entry for group in ordered for entry in group))
+
+
+def _after_their_needs(groups: list[tuple[Entry, ...]]) -> list[tuple[Entry, ...]]:
+    """Put each object behind those it names: a table made again stands in the ledger after its views."""
+    left, ordered = list(groups), []
+    while left:
+        ready = next(
+            (g for g in left if not any(_needs(g, other) for other in left if other is not g)), left[0]
+        )
+        left.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _needs(group: tuple[Entry, ...], other: tuple[Entry, ...]) -> bool:
+    names = {name for entry in group for name in identifiers(entry.text)} - object_names(group)
+    return _named(other, names)
 
 
 def object_names(group: tuple[Entry, ...]) -> set[str]:
@@ -179,31 +197,37 @@ def _calls(group: tuple[Entry, ...], texts: list[str]) -> bool:
 
 
 def check_places(ledger: tuple[Entry, ...], part: Slice) -> None:
-    """Refuse declarations made under another current catalog or database than the query's.
+    """Refuse declarations made under another current catalog or database than the last.
 
     They are files of their own, replayed under one USE.
 
     Raises
     ------
     SliceError
-        One was, and does not name its database.
+        One was, and does not name its catalog and database.
     """
-    current: list[str] = []
-    places: dict[int, list[str]] = {}
+    current = ("", "")
+    places: dict[int, tuple[str, str]] = {}
     for entry in ledger:
         if entry.kind == "USE":
-            current = [*current, _squeezed(entry.text)]
+            current = _used(entry, current)
         places[id(entry)] = current
     for entry in part.declarations:
-        if places.get(id(entry), current) != current and len((entry.target or "").split(".")) < _QUALIFIED:
+        if places.get(id(entry), current) != current and (entry.target or "").count(".") < _DOTS:
             raise SliceError(
                 f"{entry.kind} {entry.target or ''} ran in another database than the query",
                 hint="name it with its catalog and database, or run its cell again after the last USE",
             )
 
 
-def _squeezed(text: str) -> str:
-    return " ".join(token.text for token in significant(text))
+def _used(entry: Entry, current: tuple[str, str]) -> tuple[str, str]:
+    tokens = significant(entry.text)[1:]
+    if tokens[0].upper == "MODULES":
+        return current
+    if tokens[0].upper == "CATALOG":
+        return tokens[1].name, ""
+    names = [token.name for token in tokens if token.text != "."]
+    return (names[0], names[1]) if len(names) > 1 else (current[0], names[0])
 
 
 @contextlib.contextmanager
@@ -240,9 +264,15 @@ def replay(session: Session, entries: tuple[Entry, ...]) -> None:
             ) from None
 
 
-def explain(session: Session, statement: str, parameters: dict[str, str]) -> str:
-    """Explain a statement with its changelog modes; ids that differ from run to run are cut."""
-    sql = session.render(statement, parameters).text
+def explain(session: Session, statement: str, parameters: Mapping[str, str] | None = None) -> str:
+    """Explain a statement with its changelog modes; ids that differ from run to run are cut.
+
+    Parameters
+    ----------
+    parameters
+        To fill in; None where the statement is filled in already.
+    """
+    sql = statement if parameters is None else session.render(statement, parameters).text
     return _VOLATILE.sub("", session.runner().text(f"EXPLAIN CHANGELOG_MODE {sql}"))
 
 
@@ -266,8 +296,9 @@ def minimal(session: Session, statement: str, parameters: dict[str, str]) -> tup
                 hint="declare in a cell what it needs, and run it again",
             ) from None
     scanned = set(_SCAN.findall(plan))
-    kept = list(found.objects)
-    for group in reversed(found.objects):
+    groups = found.objects
+    kept = list(groups)
+    for group in reversed(groups):
         texts = [statement, *(entry.text for other in kept if other is not group for entry in other)]
         if object_names(group) & scanned or _calls(group, texts):
             continue

@@ -1,0 +1,150 @@
+"""A slice and its INSERT become files, and the script they are when the module runs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sdp_kernel.errors import SdpError, SliceError, UsageError
+from sdp_kernel.flink import parameters
+from sdp_kernel.flink.ledger import Entry
+from sdp_kernel.flink.script import split
+from sdp_kernel.promote import render
+from sdp_kernel.promote.slice import Slice, clean_session, explain
+from sdp_kernel.settings import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sdp_kernel.flink.query import Query
+    from sdp_kernel.flink.session import Session
+    from sdp_kernel.promote.sink import Sink
+    from sdp_kernel.settings import Settings
+
+_OF_THE_JOB = ("table.", "execution.runtime-mode")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A job's files by path, in the order they run, and what they are with values filled in."""
+
+    contents: Mapping[str, str]
+    script: str
+    statements: tuple[str, ...]
+    plan: str
+
+
+def with_profile(part: Slice, properties: Mapping[str, str]) -> tuple[Slice, tuple[str, ...]]:
+    """Put the profile's planner settings before the cell's own SETs; returns what is left out too.
+
+    The query ran under them, and the job's cluster has its own configuration. Settings of the
+    place, such as parallelism, stay with the place.
+    """
+    said = " ".join(entry.text for entry in part.sets)
+    ours = [key for key in sorted(properties) if f"'{key}'" not in said]
+    taken = [key for key in ours if key.startswith(_OF_THE_JOB)]
+    sets = [
+        f"SET {quote(key)} = {quote(properties[key])}".replace("${", "$${").replace("$$${", "$${")
+        for key in taken
+    ]
+    entries = tuple(Entry(text, "SET") for text in sets)
+    left = tuple(key for key in ours if key not in taken)
+    return Slice((*entries, *part.settings), part.declarations), left
+
+
+def values_of(part: Slice, query: Query, session: Session) -> dict[str, str]:
+    """Return the parameters the job's statements ran with: the module has one value for each.
+
+    Raises
+    ------
+    SliceError
+        Two statements ran with different values of one name.
+    UsageError
+        A name cannot stand in the module's ``args``.
+    """
+    values: dict[str, str] = {}
+    ran = [(entry.text, entry.parameters) for entry in part.entries]
+    for text, given in (*ran, (query.statement.text, query.parameters)):
+        for name in sorted(parameters.names(text) - session.fragments.keys()):
+            value = str({**session.defaults, **given}.get(name, ""))
+            if "." in name or name == "kafka":
+                raise UsageError(
+                    f"${{{name}}} cannot be a parameter of a job: that name belongs to the connections",
+                    hint="give the parameter another name, and run its cell again",
+                )
+            if values.setdefault(name, value) != value:
+                raise SliceError(
+                    f"${{{name}}} had another value in another statement of the job",
+                    hint="give one of them another name, or run them again with the same value",
+                )
+    return values
+
+
+def compose(
+    job: str,
+    part: Slice,
+    statement: str,
+    *,
+    output: Sink | None,
+    values: Mapping[str, str],
+    settings: Settings,
+    session: Session,
+) -> Composed:
+    """Write the files of a job, and prove them: run in their order, they give the INSERT's plan.
+
+    Raises
+    ------
+    SliceError
+        A file does not run in a clean session.
+    """
+    contents: dict[str, str] = {}
+    if part.surroundings:
+        contents[f"sql/jobs/{job}.session.sql"] = render.declaration(*_first_and_rest(part.surroundings))
+    for group in part.objects:
+        contents[render.path_of(group[0])] = render.declaration(*_first_and_rest(group))
+    if output is not None and output.ddl:
+        contents[render.path_of(Entry("", "CREATE TABLE", output.table))] = (
+            f"{render.template(output.ddl)};\n"
+        )
+    contents[f"sql/jobs/{job}.sql"] = render.job_sql(job, part.sets, statement)
+    templates = "\n".join(contents.values())
+    script = session.render(render.untemplate(templates), values).text
+    statements = tuple(found.text for found in split(script))
+    plan = _prove(session, statements)
+    used = parameters.names(templates)
+    contents[f"terraform/{job}.tf"] = render.terraform(
+        job,
+        module_source=settings.promote.module_source,
+        session_cluster=settings.promote.session_cluster,
+        files=list(contents),
+        arguments={name: values[name] for name in sorted(used & values.keys())},
+        aliases=sorted(used & session.fragments.keys()),
+    )
+    return Composed(contents, script, statements, plan)
+
+
+def _first_and_rest(entries: tuple[Entry, ...]) -> tuple[Entry, tuple[Entry, ...]]:
+    return entries[0], entries[1:]
+
+
+def _prove(session: Session, statements: tuple[str, ...]) -> str:
+    with clean_session(session) as clean:
+        for text in statements[:-1]:
+            _run(clean, text)
+        try:
+            return explain(clean, statements[-1])
+        except SdpError as error:
+            raise SliceError(
+                f"the job's INSERT does not compile: {error.message}",
+                hint="if the output's table is an older one of yours, DROP it and promote again",
+            ) from None
+
+
+def _run(session: Session, text: str) -> None:
+    try:
+        session.runner().text(text)
+    except SdpError as error:
+        raise SliceError(
+            f"the job does not run in a clean session: {error.message}\n  {text.splitlines()[0]}",
+            hint="run that statement's cell again in a fresh session, and then the query's",
+        ) from None
