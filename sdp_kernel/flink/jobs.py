@@ -67,7 +67,7 @@ class JobManager:
 
     def state(self, job_id: str) -> str:
         """``GET /jobs/:id/status``: RUNNING, FINISHED, FAILED, …; UNKNOWN where it is not known."""
-        response = self._client.get(f"/jobs/{job_id}/status")
+        response = self._send("GET", f"/jobs/{job_id}/status")
         if response.status_code == httpx.codes.NOT_FOUND:
             return "UNKNOWN"
         return str(self._checked(response)["status"])
@@ -109,8 +109,11 @@ class JobManager:
         self._call("DELETE", f"/jars/{jar_id}")
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        return self._checked(self._send(method, path, **options))
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            return self._checked(self._client.request(method, path, **options))
+            return self._client.request(method, path, **options)
         except httpx.TransportError as error:
             raise Unreachable(
                 f"no JobManager answers at {self.url}: {error or type(error).__name__}",
