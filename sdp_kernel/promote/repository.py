@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 _OWNED = ("sql/", "terraform/", "tests/")
 _IGNORED = (".sdp/",)
 _ABSENT = "0" * 40
+_UNFINISHED = {
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "BISECT_LOG": "bisect",
+}
 #: What of the environment git may see; GIT_DIR and its like would point it elsewhere.
 _KEPT = ("GIT_CONFIG", "GIT_SSH", "GIT_ASKPASS", "GIT_AUTHOR", "GIT_COMMITTER")
 
@@ -44,6 +52,8 @@ class Repository:
         try:
             top = _git(start, "rev-parse", "--show-toplevel")
         except RepositoryError as error:
+            if "dubious ownership" in error.message:
+                raise
             raise RepositoryError(
                 f"{start} is not in a git repository",
                 hint="git init there, or set [promote] repository in sdp.toml",
@@ -71,10 +81,23 @@ class Repository:
         Raises
         ------
         RepositoryError
-            Tracked files are changed, or the branch and its upstream have gone apart.
+            A merge or the like is not finished, no branch is checked out, tracked files are changed,
+            or the branch and its upstream have gone apart.
         """
+        for mark, what in _UNFINISHED.items():
+            if (self.root / self.git("rev-parse", "--git-path", mark)).exists():
+                raise RepositoryError(
+                    f"the repository {self.root} is in the middle of a {what}",
+                    hint=f"git {what} {'reset' if what == 'bisect' else '--abort'}, or finish it; "
+                    "then promote again",
+                )
         status = self.git("status", "--porcelain=v1", "--branch", "--untracked-files=all", "-z").split("\0")
         head, fields = status[0], iter(status[1:])
+        if head == "## HEAD (no branch)":
+            raise RepositoryError(
+                f"the repository {self.root} is at a commit, on no branch",
+                hint="git switch to a branch first",
+            )
         if re.search(r" \[ahead \d+, behind \d+\]$", head):
             raise RepositoryError(
                 f"{head.removeprefix('## ')}: the branch and its upstream have diverged",
@@ -101,13 +124,42 @@ class Repository:
             return None
 
     def base_for(self, branch: str) -> tuple[str, str | None]:
-        """Return the commit to build on for a branch, and the branch's own; HEAD unless it is ahead."""
+        """Return the commit to build on for a branch, and the branch's own; HEAD unless it is ahead.
+
+        Raises
+        ------
+        RepositoryError
+            The branch and HEAD have gone apart, or the branch is checked out in another worktree.
+        """
         head = self.git("rev-parse", "HEAD")
         tip = self.commit_of(f"refs/heads/{branch}")
         if tip is None:
             return head, None
-        merged = self.git("merge-base", "HEAD", tip) == tip
-        return (head if merged else tip), tip
+        elsewhere = self._checked_out(branch)
+        if elsewhere is not None:
+            raise RepositoryError(
+                f"the branch {branch} is checked out in {elsewhere}", hint=f"git worktree remove {elsewhere}"
+            )
+        common = self.git("merge-base", "--all", "HEAD", tip).splitlines()
+        if tip in common:
+            return head, tip
+        if head in common:
+            return tip, tip
+        raise RepositoryError(
+            f"the branch {branch} and what is checked out have gone apart",
+            hint=f"git rebase HEAD {branch}; or, if it was merged, git branch -D {branch}",
+        )
+
+    def _checked_out(self, branch: str) -> str | None:
+        """Return the other worktree that has a branch checked out."""
+        path = ""
+        for line in self.git("worktree", "list", "--porcelain").splitlines():
+            key, _, value = line.partition(" ")
+            if key == "worktree":
+                path = value
+            if key == "branch" and value == f"refs/heads/{branch}" and Path(path) != self.root:
+                return path
+        return None
 
     def read(self, commit: str, path: str) -> str | None:
         """Return a file's text at a commit; None where it is not there."""
@@ -138,10 +190,7 @@ class Repository:
             tree = Path(scratch) / "tree"
             self.git("worktree", "add", "--quiet", "--detach", str(tree), base)
             try:
-                for path, content in files.items():
-                    target = tree / path
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(content, encoding="utf-8", newline="\n")
+                _write(tree, files)
                 self.git("add", "--force", "--", *files, cwd=tree)
                 self.git("commit", "--quiet", "--message", message, cwd=tree)
                 made = self.git("rev-parse", "HEAD", cwd=tree)
@@ -153,6 +202,24 @@ class Repository:
             self.git("update-ref", "-m", f"sdp promote: {message.splitlines()[0]}", f"refs/heads/{branch}",
                      made, tip or _ABSENT)  # fmt: skip
         return made
+
+
+def _write(tree: Path, files: Mapping[str, str]) -> None:
+    """Write files into a worktree, and through no symbolic link out of it."""
+    for path, content in files.items():
+        target = tree / path
+        try:
+            if not target.resolve().is_relative_to(tree.resolve()):
+                raise RepositoryError(
+                    f"{path} leads out of the repository through a symbolic link",
+                    hint="make it a plain file, or choose another repository",
+                )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise RepositoryError(
+                f"{path} cannot be written: {error.strerror}", hint="see what the repository has in its place"
+            ) from None
 
 
 def _matters(state: str, path: str) -> bool:

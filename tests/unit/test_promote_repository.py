@@ -270,3 +270,87 @@ def test_files_are_read_and_found_at_a_commit(work, repository):
     assert repository.read(made, "terraform/b.tf") is None
     assert repository.mentions(made, "sql/tables/t.sql", "terraform") == ["terraform/a.tf"]
     assert repository.mentions(made, "sql/tables/u.sql", "terraform") == []
+
+
+def apart(work):
+    """Make ``main`` and another branch touch the same line; returns git's attempt as a call."""
+    git(work, "switch", "-q", "-c", "other")
+    commit(work, "README.md", "theirs\n")
+    git(work, "switch", "-q", "main")
+    commit(work, "README.md", "mine\n")
+
+
+@pytest.mark.parametrize("what", ["merge", "rebase", "cherry-pick"])
+def test_a_tree_in_the_middle_of_something_is_refused(work, repository, what):
+    apart(work)
+    subprocess.run(["git", what, "other"], cwd=work, capture_output=True, check=False)
+    with pytest.raises(RepositoryError, match=f"in the middle of a {what}") as caught:
+        repository.check()
+    assert f"git {what} --abort" in caught.value.hint
+    git(work, what, "--abort")
+    repository.check()
+
+
+def test_a_bisection_is_refused(work, repository):
+    git(work, "bisect", "start")
+    with pytest.raises(RepositoryError, match="bisect") as caught:
+        repository.check()
+    assert "git bisect reset" in caught.value.hint
+
+
+def test_a_checkout_without_a_branch_is_refused(work, repository):
+    git(work, "switch", "-q", "--detach")
+    with pytest.raises(RepositoryError, match="on no branch"):
+        repository.check()
+
+
+def test_a_branch_that_went_apart_from_the_checkout_is_refused(work, repository):
+    repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    commit(work, "a.txt")
+    with pytest.raises(RepositoryError, match="have gone apart") as caught:
+        repository.base_for(BRANCH)
+    git(work, "rebase", "-q", "HEAD", BRANCH)
+    git(work, "switch", "-q", "main")
+    assert f"git rebase HEAD {BRANCH}" in caught.value.hint
+    assert repository.base_for(BRANCH)[0] == git(work, "rev-parse", BRANCH)
+
+
+def test_a_branch_checked_out_in_another_worktree_is_refused(work, repository, tmp_path):
+    repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    other = tmp_path / "other tree"
+    git(work, "worktree", "add", "-q", str(other), BRANCH)
+    with pytest.raises(RepositoryError, match=r"checked out in .*other tree"):
+        repository.base_for(BRANCH)
+
+
+@pytest.mark.parametrize("link", ["sql", "sql/jobs", "sql/jobs/j.sql"])
+def test_nothing_is_written_through_a_symbolic_link(work, repository, tmp_path, link):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "j.sql").write_text("theirs\n", encoding="utf-8")
+    (work / link).parent.mkdir(parents=True, exist_ok=True)
+    (work / link).symlink_to(outside / "j.sql" if link.endswith(".sql") else outside)
+    git(work, "add", "-A")
+    git(work, "commit", "-q", "-m", "Link")
+    before = snapshot(work)
+    with pytest.raises(RepositoryError, match="symbolic link"):
+        repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    assert [p.name for p in outside.iterdir()] == ["j.sql"]
+    assert (outside / "j.sql").read_text(encoding="utf-8") == "theirs\n"
+    assert snapshot(work) == before
+
+
+def test_a_file_where_a_directory_must_be_is_refused(work, repository):
+    commit(work, "sql")
+    before = snapshot(work)
+    with pytest.raises(RepositoryError, match=r"sql/jobs/j\.sql cannot be written"):
+        repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    assert snapshot(work) == before
+
+
+def test_a_branch_under_a_branch_s_name_is_refused_by_git(work, repository):
+    git(work, "branch", "sdp")
+    before = snapshot(work)
+    with pytest.raises(RepositoryError, match="update-ref"):
+        repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    assert snapshot(work) == before
