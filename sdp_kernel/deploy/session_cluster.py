@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DRIVER = "org.apache.flink.table.runtime.application.SqlDriver"
 _START_S = 60.0
 _STEADY_S = 1.5
+_TURN_S = 0.1
 
 
 def run_sql_job(jobmanager: JobManager, script: str, *, name: str) -> str:
@@ -28,10 +29,18 @@ def run_sql_job(jobmanager: JobManager, script: str, *, name: str) -> str:
     Raises
     ------
     JobFailed
-        The job failed, or did not get to run within a minute.
+        The job failed, or did not get to run within a minute; or one of that name runs already,
+        and a second would write everything twice.
     SdpError
         The JobManager refused the script.
     """
+    running = next((job for job in jobmanager.jobs() if job.name == name and not job.done), None)
+    if running is not None:
+        raise JobFailed(
+            f"a job {name} already runs on the session cluster: {running.id}",
+            job_id=running.id,
+            hint=f"%jobs cancel {name}, then run this one",
+        )
     with tempfile.TemporaryDirectory(prefix="sdp-run-") as directory:
         jar = Path(directory) / f"{name}.jar"
         with zipfile.ZipFile(jar, "w") as archive:
@@ -70,4 +79,4 @@ def _await_running(jobmanager: JobManager, job_id: str, name: str) -> None:
                 job_id=job_id,
                 hint="look for free task slots in the Flink UI; the job is still submitted",
             )
-        time.sleep(0.1)
+        time.sleep(_TURN_S)
