@@ -37,7 +37,10 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"Object '.*' not found|Table .* not found",
         "SHOW TABLES lists what there is; %table TOPIC makes a CREATE TABLE",
     ),
-    (r"^Encountered ", "a reserved word as a name needs backquotes: `name`"),
+    (
+        r'^Encountered "[A-Za-z]+"',
+        "look at the word before it; a reserved word used as a name needs backquotes: `name`",
+    ),
     (r"Column '.*' not found", "DESCRIBE the table to see its columns"),
     (
         r"No match found for function signature",

@@ -141,7 +141,7 @@ class Query:
     @property
     def columns(self) -> tuple[Column, ...]:
         """Names and Flink types of the columns."""
-        return self.rows.decoder.columns if self.rows else ()
+        return self.rows.decoder.columns if self.rows is not None else ()
 
     @property
     def updating(self) -> bool:
@@ -151,12 +151,12 @@ class Query:
     @property
     def changes(self) -> int:
         """Changelog rows read, retractions counted."""
-        return self.rows.changes if self.rows else 0
+        return self.rows.changes if self.rows is not None else 0
 
     @property
     def arrow(self) -> pa.Table:
         """The current table."""
-        return self.rows.table(self.limit) if self.rows else pa.table({})
+        return self.rows.table(self.limit) if self.rows is not None else pa.table({})
 
     @property
     def df(self) -> pd.DataFrame:
@@ -166,10 +166,10 @@ class Query:
     def head(self, n: int = 20) -> pa.Table:
         """Return the first ``n`` rows of the current table."""
         n = n if self.limit is None else min(n, self.limit)
-        return self.rows.head(n) if self.rows else pa.table({})
+        return self.rows.head(n) if self.rows is not None else pa.table({})
 
     def __len__(self) -> int:
-        count = len(self.rows) if self.rows else 0
+        count = len(self.rows) if self.rows is not None else 0
         return count if self.limit is None else min(count, self.limit)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
