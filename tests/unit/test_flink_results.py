@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import ResultError
-from sdp_kernel.flink.query import Rows
+from sdp_kernel.flink.query import Query, Rows
 from sdp_kernel.flink.results import build, read_head
+from sdp_kernel.flink.script import Statement
 from sdp_kernel.flink.types import Column, LogicalType
 from sdp_kernel.frames import to_pandas
 
@@ -177,3 +178,13 @@ def test_a_value_of_another_type_is_a_clear_error():
 )
 def test_types_are_written_as_ddl(type_, sql):
     assert type_.sql() == sql
+
+
+def test_a_result_without_rows_keeps_its_columns_and_counts_its_changes():
+    query = Query("SELECT 1", Statement("SELECT 1", 0, "QUERY"))
+    query.rows = Rows((Column("a", INT),))
+    query.rows.add(page([("INSERT", "1"), ("DELETE", "1")]))
+    assert len(query) == 0
+    assert query.changes == 2
+    assert [column.name for column in query.columns] == ["a"]
+    assert query.arrow.column_names == query.head(5).column_names == list(query.df.columns) == ["a"]
