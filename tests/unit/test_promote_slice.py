@@ -1,8 +1,11 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sdp_kernel.errors import SliceError
 from sdp_kernel.flink.ledger import Entry
-from sdp_kernel.flink.script import split
-from sdp_kernel.promote.slice import Slice, in_force, reachable
+from sdp_kernel.flink.script import identifiers, split
+from sdp_kernel.promote.slice import Slice, check_places, in_force, reachable
 
 
 def entries(text):
@@ -131,3 +134,98 @@ def test_table_names_keep_their_case():
 def test_all_settings_stay():
     part = reachable("SELECT 1", known("SET 'a' = '1'; USE CATALOG c; CREATE TABLE t (x INT)"))
     assert texts(part.entries) == ["SET 'a' = '1'", "USE CATALOG c"]
+
+
+def test_a_temporary_object_hides_the_lasting_one_until_it_is_dropped():
+    both = "CREATE TABLE a (x INT); CREATE TEMPORARY TABLE a (y INT); ALTER TABLE a ADD z INT"
+    assert texts(known(both).declarations) == ["CREATE TEMPORARY TABLE a (y INT)", "ALTER TABLE a ADD z INT"]
+    assert texts(known(f"{both}; DROP TEMPORARY TABLE a").declarations) == ["CREATE TABLE a (x INT)"]
+
+
+def test_a_renamed_table_is_known_by_its_new_name():
+    ledger = "CREATE TABLE a (x INT); ALTER TABLE a RENAME TO `b c`; ALTER TABLE `b c` SET ('k' = 'v')"
+    part = reachable("SELECT * FROM `b c`", known(ledger))
+    assert len(part.objects) == 1
+    assert len(part.declarations) == 3
+    assert texts(known(f"{ledger}; DROP TABLE `b c`").declarations) == []
+
+
+def test_an_object_is_one_with_its_alters():
+    part = reachable("SELECT * FROM a", known("CREATE TABLE a (x INT); ALTER TABLE a SET ('k' = 'v')"))
+    assert [texts(group) for group in part.objects] == [
+        ["CREATE TABLE a (x INT)", "ALTER TABLE a SET ('k' = 'v')"]
+    ]
+
+
+def test_a_table_made_again_comes_before_the_views_on_it():
+    ledger = """CREATE TABLE a (x INT); CREATE VIEW v AS SELECT * FROM a; CREATE VIEW w AS SELECT * FROM v;
+        DROP TABLE a; CREATE TABLE a (y INT); DROP VIEW v; CREATE VIEW v AS SELECT y FROM a"""
+    assert needed("SELECT * FROM w", ledger) == ["a", "v", "w"]
+
+
+def test_names_that_go_round_in_a_circle_keep_the_ledger_s_order():
+    assert needed("SELECT b FROM a", "CREATE TABLE b (a INT); CREATE TABLE a (b INT)") == ["b", "a"]
+
+
+def test_settings_and_surroundings_are_told_apart():
+    part = known("USE CATALOG c; SET 'a' = '1'; CREATE DATABASE d WITH ('k' = 'v'); USE d")
+    assert texts(part.sets) == ["SET 'a' = '1'"]
+    assert texts(part.surroundings) == ["USE CATALOG c", "CREATE DATABASE d WITH ('k' = 'v')", "USE d"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE t (x INT); USE d",
+        "USE d; CREATE TABLE t (x INT); USE e",
+        "USE CATALOG c; CREATE TABLE e.t (x INT); USE CATALOG d",
+        "USE c.d; CREATE TABLE t (x INT); USE e",
+    ],
+)
+def test_a_table_of_another_database_is_refused(text):
+    ledger = entries(text)
+    with pytest.raises(SliceError, match="ran in another database"):
+        check_places(ledger, in_force(ledger))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "USE d; CREATE TABLE t (x INT)",
+        "USE d; CREATE TABLE t (x INT); USE e; USE d",
+        "USE CATALOG c; USE d; CREATE TABLE t (x INT); USE c.d",
+        "CREATE TABLE c.d.t (x INT); USE e",
+        "CREATE TABLE t (x INT); USE MODULES core",
+    ],
+)
+def test_a_table_of_the_query_s_database_is_taken(text):
+    ledger = entries(text)
+    check_places(ledger, in_force(ledger))
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+STATEMENTS = st.one_of(
+    st.builds("CREATE TABLE {} (x INT)".format, NAMES),
+    st.builds("CREATE OR REPLACE TABLE {} (y INT)".format, NAMES),
+    st.builds("CREATE TEMPORARY TABLE {} (x INT)".format, NAMES),
+    st.builds("CREATE VIEW v_{} AS SELECT * FROM {}".format, NAMES, NAMES),
+    st.builds("ALTER TABLE {} SET ('k' = 'v')".format, NAMES),
+    st.builds("DROP TABLE {}".format, NAMES),
+    st.builds("DROP VIEW v_{}".format, NAMES),
+    st.builds("SET '{}' = '1'".format, NAMES),
+    st.builds("RESET '{}'".format, NAMES),
+)
+
+
+@given(st.lists(STATEMENTS, max_size=25), st.sets(NAMES))
+def test_a_slice_is_the_ledger_s_own_closed_and_a_fixed_point(ledger, wanted):
+    whole = in_force(entries(";".join(ledger)))
+    part = reachable(f"SELECT * FROM {', '.join(f'v_{n}' for n in wanted) or 'x'}", whole)
+    assert set(texts(part.declarations)) <= set(ledger)
+    assert in_force(part.entries).entries == part.entries
+    for group in part.objects:
+        assert group[0].kind.startswith("CREATE")
+    named = {entry.target for entry in whole.declarations}
+    kept = {entry.target for entry in part.declarations}
+    for entry in part.declarations:
+        assert identifiers(entry.text) & named <= kept
