@@ -184,7 +184,7 @@ def _named(group: tuple[Entry, ...], names: set[str]) -> bool:
     return bool(forms & names)
 
 
-def _calls(group: tuple[Entry, ...], texts: list[str]) -> bool:
+def calls(group: tuple[Entry, ...], texts: list[str]) -> bool:
     """Whether a function is called; it may stand in for a built-in one, which no plan shows."""
     if not group[0].kind.endswith("FUNCTION"):
         return False
@@ -300,7 +300,7 @@ def minimal(session: Session, statement: str, parameters: dict[str, str]) -> tup
     kept = list(groups)
     for group in reversed(groups):
         texts = [statement, *(entry.text for other in kept if other is not group for entry in other)]
-        if object_names(group) & scanned or _calls(group, texts):
+        if object_names(group) & scanned or calls(group, texts):
             continue
         fewer = tuple(entry for other in kept if other is not group for entry in other)
         if _same_plan(session, Slice(found.settings, fewer), statement, parameters, plan):

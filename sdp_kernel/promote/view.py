@@ -62,13 +62,19 @@ def plan_text(plan: Plan) -> str:
         config = "".join(f", {key} {value}" for key, value in plan.topic.config.items())
         lines.append(f"Output topic {plan.topic.name}{config}")
     lines += [f"{f.severity:<8}{f.code} {f.message} — {f.fix}" for f in plan.findings]
-    lines += [f"{file.status:<8}{file.path}" for file in plan.files]
+    for file in plan.files:
+        lines.append(f"{file.status:<8}{file.path}")
+        if file.status == "changed":
+            lines += [f"        {line}" for line in file.diff.splitlines()]
     return "\n".join(lines)
 
 
 def _lines(applied: Applied) -> list[str]:
     if applied.files:
-        lines = [f"Committed {applied.commit[:10]} on {applied.branch}: {len(applied.files)} files."]
+        lines = [
+            f"Committed {applied.commit[:10]} on {applied.branch}: {len(applied.files)} file{'s' * (len(applied.files) != 1)}."
+        ]
+        lines.append(f"To look at it: git switch {applied.branch}")
         lines.append(f"To offer it for review: git push -u origin {applied.branch} -o merge_request.create")
     else:
         lines = [f"{applied.job} is in the repository already, unchanged."]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sdp_kernel.errors import SliceError
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.flink.script import identifiers, split
-from sdp_kernel.promote.slice import Slice, check_places, in_force, reachable
+from sdp_kernel.promote.slice import Slice, calls, check_places, in_force, reachable
 
 
 def entries(text):
@@ -229,3 +229,18 @@ def test_a_slice_is_the_ledger_s_own_closed_and_a_fixed_point(ledger, wanted):
     kept = {entry.target for entry in part.declarations}
     for entry in part.declarations:
         assert identifiers(entry.text) & named <= kept
+
+
+@pytest.mark.parametrize(
+    ("text", "called"),
+    [
+        ("SELECT UPPER(x) FROM t", True),
+        ("SELECT upper (x) FROM t", True),
+        ("SELECT d.Upper(x) FROM t", True),
+        ("SELECT upper FROM t", False),
+        ("SELECT 'upper(' FROM t -- upper(x)", False),
+    ],
+)
+def test_a_function_that_is_called_is_told_from_a_name(text, called):
+    (group,) = known("CREATE TEMPORARY SYSTEM FUNCTION Upper AS 'a.B'").objects
+    assert calls(group, [text]) is called
