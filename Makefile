@@ -11,7 +11,6 @@ lab: $(VENV)/.local
 
 test: $(VENV)/.test check
 	$(BIN)/python -m pytest
-	$(MAKE) tour
 
 tour: $(VENV)/.test
 	$(BIN)/python -m tests.tour

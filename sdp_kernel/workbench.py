@@ -158,6 +158,7 @@ class Workbench:
         name: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
+        idle: float | None = None,
         params: Mapping[str, object] | None = None,
         first_line: int = 1,
         on_start: Callable[[Query], None] | None = None,
@@ -170,8 +171,9 @@ class Workbench:
         ----------
         name
             Keeps the query under this name, for ``promote``.
-        limit, timeout
-            Rows of the current table, and seconds, at which a SELECT is stopped; None for no bound.
+        limit, timeout, idle
+            Where a SELECT is stopped: at rows of the current table, at seconds from its start, at
+            seconds without a change once rows have come. None for no bound.
         params
             Values for ``${name}``.
         first_line
@@ -184,10 +186,6 @@ class Workbench:
         UsageError, ParameterError, StatementError, JobFailed, ResultError, GatewayUnreachable
             As their names say.
         """
-        if limit is not None and limit < 1:
-            raise UsageError(f"limit must be at least 1, not {limit}", hint="leave it out for no limit")
-        if timeout is not None and timeout <= 0:
-            raise UsageError(f"timeout must be above 0 seconds, not {timeout}", hint="leave it out for none")
 
         def started(query: Query) -> None:
             if name is not None:
@@ -200,6 +198,7 @@ class Workbench:
             name=name,
             limit=limit,
             timeout=timeout,
+            idle=idle,
             params=params,
             first_line=first_line,
             on_start=started,

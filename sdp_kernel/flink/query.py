@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.changelog import Changelog
 from sdp_kernel.flink.ledger import text_hash
 from sdp_kernel.flink.results import INSERT, PageDecoder, raw_rows
@@ -86,6 +87,25 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """Where a SELECT is stopped that does not end by itself; None for not.
+
+    ``limit`` is in rows of the current table, ``timeout`` in seconds from the start, ``idle`` in
+    seconds without a change, counted from the first row on.
+    """
+
+    limit: int | None = None
+    timeout: float | None = None
+    idle: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "timeout", "idle"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be above 0, not {value}", hint="leave it out for no bound")
+
+
+@dataclass(frozen=True)
 class Progress:
     """A moment of a running query. ``elapsed`` in seconds, ``rate`` in changes a second."""
 
@@ -109,7 +129,7 @@ class Query:
     statement
         The statement whose result this is: the last of the cell.
     state
-        ``running``, then ``finished``, ``limit``, ``timeout``, ``interrupted`` or ``failed``;
+        ``running``, then ``finished``, ``limit``, ``timeout``, ``idle``, ``interrupted`` or ``failed``;
         ``submitted`` for a job left running on the cluster; ``ok`` for a statement without rows.
     job_id
         The Flink job; None where none ran.

@@ -18,7 +18,7 @@ from sdp_kernel.errors import ResultError, SdpError
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.pages import Pages
-from sdp_kernel.flink.query import Query, Rows
+from sdp_kernel.flink.query import Bounds, Query, Rows
 from sdp_kernel.flink.results import read_head
 from sdp_kernel.flink.script import identifier
 from sdp_kernel.flink.types import Column
@@ -35,6 +35,8 @@ _UPDATE_EVERY_S = 0.25
 _TURN_S = 0.05
 _STOP_CHECK_S = 3.0
 _START_CHECK_S = 8.0
+_STOPPED = frozenset({"limit", "timeout", "idle"})
+_UNBOUNDED = Bounds()
 _ENDED = frozenset({"CANCELED", "FINISHED", "FAILED", "UNKNOWN"})
 _JOB_ID = re.compile(r"^[0-9a-f]{32}$")
 _ROOT_MODE = re.compile(r"== Optimized Physical Plan ==\n.*?changelogMode=\[([^\]]*)\]")
@@ -60,18 +62,15 @@ class Runner:
         query: Query,
         sql: str,
         *,
-        limit: int | None = None,
-        timeout: float | None = None,
+        bounds: Bounds = _UNBOUNDED,
         on_update: Callable[[Query], None] | None = None,
     ) -> None:
         """Run ``sql`` into ``query`` until it ends, or a limit, the time-out or an interrupt stops it.
 
         Parameters
         ----------
-        limit
-            Rows of the current table at which to stop.
-        timeout
-            Seconds.
+        bounds
+            Where a SELECT is stopped.
         on_update
             Called at most four times a second while rows come.
 
@@ -81,23 +80,24 @@ class Runner:
             Flink rejected the statement, its job failed, a page cannot be decoded. The rows that
             came are kept in ``query``.
         """
-        query.limit = limit if query.statement.is_query else None
+        query.limit = bounds.limit if query.statement.is_query else None
+        bounds = bounds if query.statement.is_query else _UNBOUNDED
         reader = _Reader(self, query, sql)
         try:
-            state = reader.read(limit=query.limit, timeout=timeout, on_update=on_update)
+            state = reader.read(bounds, on_update)
         except KeyboardInterrupt:
             state = "interrupted"
         except GatewayFault as fault:
             query.finish("failed")
             if faults.is_unserialisable(fault.errors) and query.statement.is_query:
-                self._run_safely(query, reader, limit=limit, timeout=timeout, on_update=on_update)
+                self._run_safely(query, reader, bounds, on_update)
                 return
             raise
         except BaseException:
             query.finish("failed")
             self.stop(reader)
             raise
-        if state in {"limit", "timeout", "interrupted"}:
+        if state in {*_STOPPED, "interrupted"}:
             self.stop(reader)
         query.finish(state)
 
@@ -170,7 +170,13 @@ class Runner:
             time.sleep(0.2)
         self.jobmanager.cancel(job_id)
 
-    def _run_safely(self, query: Query, failed: _Reader, **options: object) -> None:
+    def _run_safely(
+        self,
+        query: Query,
+        failed: _Reader,
+        bounds: Bounds,
+        on_update: Callable[[Query], None] | None,
+    ) -> None:
         """Run a query again whose types the gateway cannot write as JSON, in a form that it can."""
         page = self.gateway.fetch(self.session, failed.operation or "", failed.token, "PLAIN_TEXT")
         head = read_head(page)
@@ -187,8 +193,8 @@ class Runner:
         query.state, query.rows, query.job_id = "running", None, None
         wrapped = f"SELECT {', '.join(selected)} FROM (\n{failed.sql}\n)"  # noqa: S608 - names are quoted
         reader = _Reader(self, query, wrapped, columns=types)
-        state = reader.read(**options)  # type: ignore[arg-type]
-        if state in {"limit", "timeout"}:
+        state = reader.read(bounds, on_update)
+        if state in _STOPPED:
             self.stop(reader)
         query.finish(state)
 
@@ -222,34 +228,38 @@ class _Reader:
         self.row_format = "JSON"
         self._explain: str | None = None
         self._shown = 0.0
+        self._changed = 0.0
 
-    def read(
-        self,
-        *,
-        limit: int | None,
-        timeout: float | None,
-        on_update: Callable[[Query], None] | None,
-    ) -> str:
-        """Read until the end, a limit or the time-out; returns the query's final state."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def read(self, bounds: Bounds, on_update: Callable[[Query], None] | None) -> str:
+        """Read until the end or a bound; returns the query's final state."""
+        started = time.monotonic()
         self._submit()
         pages = Pages(self.runner.gateway, self.runner.session, self.operation or "")
         try:
             while True:
                 page = pages.get(_TURN_S)
                 self.token = pages.token
+                before = self.query.changes
                 state = None if page is None else self._take(page)
-                if state is None and limit is not None and self.query.rows is not None:
-                    state = "limit" if len(self.query.rows) >= limit else None
+                now = time.monotonic()
+                if self.query.changes > before:
+                    self._changed = now
+                state = state or self._reached(bounds, now - started, now)
+                self._settle_mode(finally_=state is not None)
                 if state is not None:
-                    self._settle_mode(finally_=True)
                     return state
-                self._settle_mode()
-                if deadline is not None and time.monotonic() > deadline:
-                    return "timeout"
                 self._show(on_update)
         finally:
             pages.stop()
+
+    def _reached(self, bounds: Bounds, elapsed: float, now: float) -> str | None:
+        """Return the bound that is reached, as the query's final state."""
+        rows = self.query.rows
+        if bounds.limit is not None and rows is not None and len(rows) >= bounds.limit:
+            return "limit"
+        if bounds.idle is not None and self._changed and now - self._changed > bounds.idle:
+            return "idle"
+        return "timeout" if bounds.timeout is not None and elapsed > bounds.timeout else None
 
     def _submit(self) -> None:
         """Submit in a thread, so that an interrupt still learns the operation and can close it."""

@@ -11,7 +11,7 @@ from sdp_kernel.flink import faults, parameters
 from sdp_kernel.flink.gateway import Gateway, GatewayFault
 from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.flink.ledger import Ledger
-from sdp_kernel.flink.query import Query
+from sdp_kernel.flink.query import Bounds, Query
 from sdp_kernel.flink.runner import Runner
 from sdp_kernel.flink.script import Statement, excerpt, offset_at, position_at, split
 
@@ -135,6 +135,7 @@ class Session:
         params: Mapping[str, object] | None = None,
         limit: int | None = None,
         timeout: float | None = None,
+        idle: float | None = None,
         first_line: int = 1,
         on_start: Callable[[Query], None] | None = None,
         on_update: Callable[[Query], None] | None = None,
@@ -144,8 +145,8 @@ class Session:
 
         Parameters
         ----------
-        limit, timeout
-            Rows of the current table, and seconds, at which a SELECT is stopped.
+        limit, timeout, idle
+            Where a SELECT is stopped: :class:`sdp_kernel.flink.query.Bounds`.
         first_line
             The cell's line the text starts at, for the places errors name.
         on_start, on_update, on_statement
@@ -159,6 +160,7 @@ class Session:
         ParameterError, StatementError, JobFailed, ResultError
             As they are named; the statements before the failed one keep their effect.
         """
+        bounds = Bounds(limit, timeout, idle)
         try:
             statements = split(text)
         except StatementError as error:
@@ -176,7 +178,7 @@ class Session:
             if on_start is not None:
                 on_start(query)
             try:
-                self._run(query, rendered[index].text, limit=limit, timeout=timeout, on_update=on_update)
+                self._run(query, rendered[index].text, bounds=bounds, on_update=on_update)
             except (GatewayFault, StatementError) as fault:
                 raise _placed(fault, text, statement, rendered[index], query, first_line) from None
             finally:
@@ -198,16 +200,17 @@ class Session:
                     hint="use a profile that may write, or take read_only out of sdp.toml",
                 )
 
-    def _run(self, query: Query, sql: str, *, limit: int | None, timeout: float | None,
-             on_update: Callable[[Query], None] | None) -> None:  # fmt: skip
+    def _run(
+        self, query: Query, sql: str, *, bounds: Bounds, on_update: Callable[[Query], None] | None
+    ) -> None:
         try:
-            self.runner().run(query, sql, limit=limit, timeout=timeout, on_update=on_update)
+            self.runner().run(query, sql, bounds=bounds, on_update=on_update)
         except GatewayFault as fault:
             if not faults.is_lost_session(fault.errors):
                 raise
             self.replay()
             query.state, query.rows = "running", None
-            self.runner().run(query, sql, limit=limit, timeout=timeout, on_update=on_update)
+            self.runner().run(query, sql, bounds=bounds, on_update=on_update)
 
     def replay(self) -> None:
         """Open a new session and run the ledger's DDL, SET and USE again.

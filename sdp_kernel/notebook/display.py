@@ -27,6 +27,7 @@ _STATES = {
     "submitted": ("submitted", "good"),
     "limit": ("stopped at limit", "warn"),
     "timeout": ("stopped at time-out", "warn"),
+    "idle": ("stopped when quiet", "good"),
     "interrupted": ("interrupted", "warn"),
     "failed": ("failed", "bad"),
 }

@@ -199,6 +199,7 @@ class SdpMagics(Magics):
         "--limit", type=int, default=DEFAULT_LIMIT, help="stop a SELECT at so many rows (10000; 0: none)"
     )
     @argument("--timeout", type=float, help="stop a SELECT after so many seconds")
+    @argument("--idle", type=float, help="stop a SELECT when nothing changed for so many seconds")
     @argument("--param", action="append", metavar="NAME=VALUE", help="a value for ${NAME}")
     @cell_magic
     def flinksql(self, line: str, cell: str) -> None:
@@ -211,6 +212,7 @@ class SdpMagics(Magics):
             name=args.name,
             limit=args.limit or None,
             timeout=args.timeout,
+            idle=args.idle,
             params=params,
             first_line=2,
         )

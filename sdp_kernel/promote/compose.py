@@ -26,9 +26,13 @@ _OF_THE_JOB = ("table.", "execution.runtime-mode")
 
 @dataclass(frozen=True)
 class Composed:
-    """A job's files by path, in the order they run, and what they are with values filled in."""
+    """A job's files by path, in the order they run, and what they are with values filled in.
+
+    ``texts`` are the statements as written, ``statements`` as run.
+    """
 
     contents: Mapping[str, str]
+    texts: tuple[str, ...]
     script: str
     statements: tuple[str, ...]
     plan: str
@@ -107,11 +111,11 @@ def compose(
             f"{render.template(output.ddl)};\n"
         )
     contents[f"sql/jobs/{job}.sql"] = render.job_sql(job, part.sets, statement)
-    templates = "\n".join(contents.values())
-    script = session.render(render.untemplate(templates), values).text
+    written = render.untemplate("\n".join(contents.values()))
+    script = session.render(written, values).text
     statements = tuple(found.text for found in split(script))
     plan = _prove(session, statements)
-    used = parameters.names(templates)
+    used = parameters.names(written)
     contents[f"terraform/{job}.tf"] = render.terraform(
         job,
         module_source=settings.promote.module_source,
@@ -120,7 +124,8 @@ def compose(
         arguments={name: values[name] for name in sorted(used & values.keys())},
         aliases=sorted(used & session.fragments.keys()),
     )
-    return Composed(contents, script, statements, plan)
+    texts = tuple(found.text for found in split(written))
+    return Composed(contents, texts, script, statements, plan)
 
 
 def _first_and_rest(entries: tuple[Entry, ...]) -> tuple[Entry, tuple[Entry, ...]]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.session import Session
     from sdp_kernel.promote.slice import Slice
 
-_SELECT_STATES = frozenset({"finished", "limit", "timeout", "interrupted"})
-_STOPPED_EARLY = frozenset({"timeout", "interrupted"})
+_SELECT_STATES = frozenset({"finished", "limit", "timeout", "idle", "interrupted"})
+_STOPPED_EARLY = frozenset({"timeout", "idle", "interrupted"})
 _JOB_FAILED = frozenset({"FAILED", "FAILING", "RESTARTING"})
 
 

@@ -244,7 +244,7 @@ def build_plan(
     receipt = evidence.receipt(
         query,
         session,
-        composed.statements,
+        composed.texts,
         job=job,
         values=values,
         plan=composed.plan,

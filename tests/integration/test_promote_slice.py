@@ -1,5 +1,6 @@
 """What a promotion takes from the session, and what the planner says of it, on a real stack."""
 
+import hashlib
 import json
 import subprocess
 
@@ -282,3 +283,13 @@ def test_a_job_runs_once(wb, trades, repository):
         assert sum(known.name == job for known in wb.jobs()) == 1
     finally:
         wb.jobmanager.cancel(applied.job_id)
+
+
+def test_a_receipt_hashes_the_statements_as_they_are_written(wb, trades):
+    wb.sql(f"SELECT id FROM trades {BOUNDED} WHERE symbol = '${{s}}'", name="q", params={"s": "A"})
+    plan = wb.promote("q", job="j", to="out")
+    insert = f"INSERT INTO `out`\nSELECT id FROM trades {BOUNDED} WHERE symbol = '${{s}}'"
+    assert plan.receipt["statements"][-1] == hashlib.sha256(insert.encode()).hexdigest()
+    assert plan.receipt["parameters"] == {"s": "A"}
+    assert plan.receipt["run"]["rows"] == 10
+    assert str(wb.profile.gateway) not in json.dumps(plan.receipt)
