@@ -139,7 +139,9 @@ def test_rows_show_as_they_come(session, trades):
     assert len(seen) <= 3 / 0.25 + 2
 
 
-@pytest.mark.parametrize(("bound", "state"), [({"limit": 10}, "limit"), ({"timeout": 8}, "timeout"), ({"idle": 1}, "idle")])
+@pytest.mark.parametrize(
+    ("bound", "state"), [({"limit": 10}, "limit"), ({"timeout": 8}, "timeout"), ({"idle": 1}, "idle")]
+)
 def test_an_unbounded_select_ends_at_its_bound_and_its_job_with_it(session, trades, bound, state):
     query = session.execute("SELECT * FROM trades", **bound)
     assert query.state == state
