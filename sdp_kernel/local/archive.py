@@ -18,6 +18,7 @@ from sdp_kernel.local import processes
 
 _SETTLE_S = 5.0
 _DUMP_S = 180
+_KEPT = 4
 
 
 def main(argument: str, jcmd: str, missing: str) -> None:
@@ -39,6 +40,14 @@ def main(argument: str, jcmd: str, missing: str) -> None:
             print(name, done.stdout[-500:], done.stderr[-500:])  # noqa: T201 - its output file is its log
         if part.exists():
             part.replace(target)
+            _forget_old(target.parent, name)
+
+
+def _forget_old(directory: Path, name: str) -> None:
+    """Delete a component's oldest archives: each set of flags and jars has made its own."""
+    kept = sorted(directory.glob(f"{name}-*.jsa"), key=lambda path: -path.stat().st_mtime)
+    for path in kept[_KEPT:]:
+        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def alive(record: Record, state_dir: Path) -> psutil.Process | None:
     try:
         process = psutil.Process(record.pid)
         same = abs(process.create_time() - record.created) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        return process if same and mark(state_dir) in process.cmdline() else None
+        # while a process executes another program, as Java's launcher does, its command line is empty
+        command = process.cmdline() if same else []
+        return process if same and (not command or mark(state_dir) in command) else None
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
 

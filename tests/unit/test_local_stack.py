@@ -139,3 +139,9 @@ def test_unknown_components_are_refused(tmp_path):
 )
 def test_the_cause_is_found_in_a_log(log, expected):
     assert cause(log) == expected
+
+
+def test_a_process_between_two_programs_is_alive(tmp_path, monkeypatch):
+    me = psutil.Process()
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda _: [])
+    assert processes.alive(processes.Record("kafka", me.pid, me.create_time(), 1), tmp_path) is not None
