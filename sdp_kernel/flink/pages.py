@@ -28,6 +28,8 @@ _FIRST_WAIT_S, _GROWTH = 0.003, 1.5
 #: Longest wait between two questions: while rows come or may come any moment, and in silence.
 _EAGER_S, _QUIET_S = 0.02, 0.1
 _EAGER_FOR_S = 2.0
+#: After a page with rows the first question waits for this share of the gap before that page.
+_GAP_SHARE = 0.4
 
 
 def next_token(page: bytes) -> int | None:
@@ -92,7 +94,9 @@ class Pages:
                     return
                 self.token = following
                 if not empty:
-                    wait, last_rows = _FIRST_WAIT_S, time.monotonic()
+                    now = time.monotonic()
+                    wait = min(max((now - last_rows) * _GAP_SHARE, _FIRST_WAIT_S), _EAGER_S)
+                    last_rows = now
                     continue
             self._stopped.wait(wait)
             eager = time.monotonic() - last_rows < _EAGER_FOR_S
