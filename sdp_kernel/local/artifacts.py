@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LOCK_FILE = Path(__file__).with_name("artifacts.lock.json")
 _THREADS = 8
+_STALE_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -81,18 +83,47 @@ def ensure(
         A jar cannot be fetched, or is not the one in the lock file. The cache holds whole,
         verified jars only.
     """
-    artifacts = [artifact for group in groups for artifact in locked(group)]
-    missing = [artifact for artifact in artifacts if not _present(artifact)]
+    return [path for paths in by_group(groups, mirror=mirror, progress=progress).values() for path in paths]
+
+
+def by_group(
+    groups: Iterable[str],
+    *,
+    mirror: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, list[Path]]:
+    """Return the jars of each group; otherwise like ``ensure``."""
+    artifacts = {group: locked(group) for group in groups}
+    every = [artifact for members in artifacts.values() for artifact in members]
+    missing = [artifact for artifact in every if not _present(artifact)]
     if missing:
-        _fetch_all(missing, len(artifacts), mirror, progress)
-    return [path_of(artifact) for artifact in artifacts]
+        _fetch_all(missing, len(every), mirror, progress)
+    return {group: [path_of(artifact) for artifact in members] for group, members in artifacts.items()}
+
+
+def _stamp(artifact: Artifact) -> int:
+    """Return the modification time, epoch seconds, that a verified jar is given: 2001 to 2033."""
+    return 10**9 + int(artifact.sha256[:8], 16) % 10**9
 
 
 def _present(artifact: Artifact) -> bool:
+    """Whether the cache holds the jar: by size and stamp; without the stamp by its hash, once."""
+    path = path_of(artifact)
     try:
-        return path_of(artifact).stat().st_size == artifact.size
+        found = path.stat()
+        if found.st_size != artifact.size:
+            return False
+        if found.st_mtime != _stamp(artifact):
+            if _sha256(path) != artifact.sha256:
+                return False
+            os.utime(path, (_stamp(artifact), _stamp(artifact)))
     except OSError:
         return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _fetch_all(
@@ -103,14 +134,21 @@ def _fetch_all(
 ) -> None:
     there = total - len(missing)
     cache_dir().mkdir(parents=True, exist_ok=True)
+    for left in cache_dir().glob("fetch-*"):  # by a process that was killed
+        if time.time() - left.stat().st_mtime > _STALE_S:
+            shutil.rmtree(left, ignore_errors=True)
     with (
         tempfile.TemporaryDirectory(dir=cache_dir(), prefix="fetch-") as scratch,
         ThreadPoolExecutor(_THREADS) as pool,
     ):
-        for _ in pool.map(lambda artifact: _fetch(artifact, Path(scratch), mirror), missing):
-            there += 1
-            if progress is not None:
-                progress(there, total)
+        try:
+            for _ in pool.map(lambda artifact: _fetch(artifact, Path(scratch), mirror), missing):
+                there += 1
+                if progress is not None:
+                    progress(there, total)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # where one fails, do not try the others
+            raise
 
 
 def _fetch(artifact: Artifact, scratch: Path, mirror: str | None) -> None:
@@ -125,7 +163,7 @@ def _fetch(artifact: Artifact, scratch: Path, mirror: str | None) -> None:
             f"{artifact.coordinate} cannot be fetched: {error}",
             hint="check the network; behind a firewall set [local] maven = URL of a mirror in sdp.toml",
         ) from error
-    actual = hashlib.sha256(fetched.read_bytes()).hexdigest()
+    actual = _sha256(fetched)
     if actual != artifact.sha256:
         raise ArtifactError(
             f"{artifact.coordinate} has sha256 {actual}, the lock file says {artifact.sha256}",
@@ -135,4 +173,5 @@ def _fetch(artifact: Artifact, scratch: Path, mirror: str | None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     shutil.move(fetched, part)
+    os.utime(part, (_stamp(artifact), _stamp(artifact)))
     part.replace(target)
