@@ -7,6 +7,7 @@ scripts: each script starts two more JVMs to work out memory sizes, which stand 
 from __future__ import annotations
 
 import base64
+import json
 import re
 import socket
 import sys
@@ -179,14 +180,17 @@ def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots:
         "sql-gateway.endpoint.rest.bind-port": ports["gateway"],
         "sql-gateway.session.idle-timeout": "2min",
         "sql-gateway.session.check-interval": "15s",
-        "execution.checkpointing.dir": (layout.data / "checkpoints").as_uri(),
-        "execution.checkpointing.savepoint-dir": (layout.data / "savepoints").as_uri(),
+        "execution.checkpointing.dir": f"file://{layout.data / 'checkpoints'}",
+        "execution.checkpointing.savepoint-dir": f"file://{layout.data / 'savepoints'}",
         "io.tmp.dirs": layout.tmp,
+        # a dead TaskManager is struck off after two unanswered heartbeats
+        "heartbeat.interval": "2s",
         "parallelism.default": 1,
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
     }
-    text = "".join(f"{key}: {value}\n" for key, value in flink.items())
+    # a JSON string is a YAML string: a path may hold " #"
+    text = "".join(f"{key}: {_yaml_value(value)}\n" for key, value in flink.items())
     (layout.conf / "config.yaml").write_text(text, encoding="utf-8")
     kafka = {
         "process.roles": "broker,controller",
@@ -211,9 +215,18 @@ def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots:
         "replica.fetch.max.bytes": 32 * 2**20,
         "log.segment.bytes": 256 * 2**20,
     }
-    text = "".join(f"{key}={value}\n" for key, value in kafka.items())
-    (layout.conf / "server.properties").write_text(text, encoding="utf-8")
+    text = "".join(f"{key}={_properties_value(value)}\n" for key, value in kafka.items())
+    (layout.conf / "server.properties").write_text(text, encoding="ascii")
     (layout.conf / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
+
+
+def _yaml_value(value: object) -> str:
+    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)
+
+
+def _properties_value(value: object) -> str:
+    """Escape for ``java.util.Properties``, which reads ISO-8859-1."""
+    return json.dumps(str(value))[1:-1].replace('\\"', '"')
 
 
 _LOG4J = """monitorInterval = 0
@@ -245,8 +258,8 @@ def link_opt(layout: Layout, gateway_jar: Path) -> None:
             (layout.opt / name).symlink_to(jar)
 
 
-def launch(name: str, layout: Layout, jars: Mapping[str, list[Path]]) -> Launch:
-    """Return how to start a component; ``jars`` by group."""
+def launch(name: str, layout: Layout, jars: Mapping[str, list[Path]], identity: str = "") -> Launch:
+    """Return how to start a component; ``jars`` by group, ``identity`` a TaskManager's resource ID."""
     log = [
         f"-Dlog.file={layout.logs / name}.log",
         f"-Dlog4j2.configurationFile={(layout.conf / 'log4j2.properties').as_uri()}",
@@ -275,6 +288,7 @@ def launch(name: str, layout: Layout, jars: Mapping[str, list[Path]]) -> Launch:
         main = ["org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", *configured]
     elif name == "taskmanager":
         main = ["org.apache.flink.runtime.taskexecutor.TaskManagerRunner", *configured]
+        main += [f"-Dtaskmanager.resource-id={identity}"] if identity else []
     else:
         main = ["org.apache.flink.table.gateway.SqlGateway"]
         class_path += [*jars["gateway"], *sorted((home / "opt").glob("flink-python*.jar"))]
@@ -298,14 +312,16 @@ def format_command(layout: Layout, java: Java, jars: list[Path], flags: list[str
     ]  # fmt: skip
 
 
-def ready_checks(ports: Mapping[str, int]) -> dict[str, Callable[[], bool]]:
-    """Return, by component, the question whether it serves."""
+def ready_checks(ports: Mapping[str, int], taskmanager: str = "") -> dict[str, Callable[[], bool]]:
+    """Return, by component, the question whether it serves.
+
+    ``taskmanager`` is the resource ID that has to be the only one: the JobManager goes on listing a
+    killed TaskManager, and gives work to it, until its heartbeats are missed.
+    """
     return {
         "kafka": lambda: listening(ports["kafka"]) and _kafka_answers(ports["kafka"]),
         "jobmanager": lambda: _get(ports["jobmanager"], "/overview") is not None,
-        "taskmanager": lambda: (
-            b'"taskmanagers":0' not in (_get(ports["jobmanager"], "/overview") or b'"taskmanagers":0')
-        ),
+        "taskmanager": lambda: _registered(ports["jobmanager"], taskmanager),
         "gateway": lambda: _get(ports["gateway"], "/v3/info") is not None,
     }
 
@@ -317,6 +333,12 @@ def _get(port: int, path: str) -> bytes | None:
             return bytes(answer.read())
     except (OSError, urllib.error.URLError):
         return None
+
+
+def _registered(port: int, identity: str) -> bool:
+    answer = _get(port, "/taskmanagers")
+    listed = [row["id"] for row in json.loads(answer)["taskmanagers"]] if answer else []
+    return listed == [identity] if identity else bool(listed)
 
 
 def _kafka_answers(port: int) -> bool:

@@ -7,6 +7,7 @@ process (``jcmd PID VM.cds static_dump``), and shared at every later start.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -75,3 +76,12 @@ def archive_path(java: Java, name: str, flags: list[str], class_path: list[Path]
     parts += [f"{jar}:{jar.stat().st_size}:{jar.stat().st_mtime_ns}" for jar in class_path]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return cache_dir() / "cds" / f"{name}-{key}.jsa"
+
+
+def share(archive: Path) -> list[str]:
+    """Return the flags that share an archive, none where it is not there; it counts as used now."""
+    if not archive.exists():
+        return []
+    with contextlib.suppress(OSError):
+        os.utime(archive)
+    return [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]

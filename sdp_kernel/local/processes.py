@@ -2,14 +2,18 @@
 
 Each carries ``-Dsdp.stack=STATE_DIR`` on its command line. What a record on disk says is believed
 only if the process has that mark and the creation time of the record, so that a process id used
-again after a crash or reboot is not mistaken; and what no record names is found by its mark.
+again after a crash or reboot is not mistaken; and what no record names is found by its mark. The
+processes that Flink starts for Python functions have other command lines and outlive a killed
+TaskManager: they inherit the mark in their environment.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -20,16 +24,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TERM_S, _KILL_S = 8.0, 3.0
+_MARK_VARIABLE = "SDP_STACK"
 
 
 @dataclass(frozen=True)
 class Record:
-    """A started process: ``created`` is its creation time, epoch seconds; ``port`` what it serves."""
+    """A started process.
+
+    ``created`` is its creation time, epoch seconds; ``port`` what it serves; ``identity`` the name
+    by which a cluster lists it.
+    """
 
     name: str
     pid: int
     created: float
     port: int
+    identity: str = ""
 
 
 def mark(state_dir: Path) -> str:
@@ -45,6 +55,8 @@ def spawn(
     environment: Mapping[str, str],
     output: Path,
     records: Path,
+    state_dir: Path,
+    identity: str = "",
 ) -> Record:
     """Start ``command`` in a session of its own, its output in a file, and record it."""
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -54,11 +66,11 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, _MARK_VARIABLE: str(state_dir)},
             cwd=output.parent,
             start_new_session=True,
         )
-    record = Record(name, process.pid, psutil.Process(process.pid).create_time(), port)
+    record = Record(name, process.pid, psutil.Process(process.pid).create_time(), port, identity)
     records.mkdir(parents=True, exist_ok=True)
     part = records / f"{name}.{process.pid}.part"
     part.write_text(json.dumps(asdict(record)), encoding="utf-8")
@@ -91,37 +103,49 @@ def alive(record: Record, state_dir: Path) -> psutil.Process | None:
 
 
 def marked(state_dir: Path) -> list[psutil.Process]:
-    """Find all processes of a stack by their mark, recorded or not."""
-    wanted = mark(state_dir)
+    """Find all processes of a stack by their mark, recorded or not; those of Python functions too."""
     return [
         process
-        for process in psutil.process_iter(["cmdline"])
-        if wanted in (process.info["cmdline"] or []) and process.pid != os.getpid()
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if process.pid != os.getpid()
+        and (
+            mark(state_dir) in (process.info["cmdline"] or [])
+            or (process.info["environ"] or {}).get(_MARK_VARIABLE) == str(state_dir)
+        )
     ]
+
+
+def family(pids: Iterable[int]) -> set[int]:
+    """Return process ids with those of all their descendants."""
+    found = set(pids)
+    for pid in tuple(found):
+        try:
+            found.update(child.pid for child in psutil.Process(pid).children(recursive=True))
+        except psutil.NoSuchProcess:
+            continue
+    return found
 
 
 def stop(processes: Iterable[psutil.Process]) -> None:
     """Terminate processes, all at once, and kill those that do not go."""
-    processes = list(processes)
-    for process in processes:
-        try:
-            process.terminate()
-        except psutil.NoSuchProcess:
-            continue
-    _, left = psutil.wait_procs(processes, timeout=_TERM_S)
-    for process in left:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(left, timeout=_KILL_S)
-    for process in processes:
-        _reap(process.pid)
+    left = list(processes)
+    for send, seconds in ((psutil.Process.terminate, _TERM_S), (psutil.Process.kill, _KILL_S)):
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                send(process)
+        deadline = time.monotonic() + seconds
+        while (left := [process for process in left if not _ended(process)]) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
-def _reap(pid: int) -> None:
-    """Collect an own child's exit status, so that it does not stay a zombie."""
+def _ended(process: psutil.Process) -> bool:
+    """Whether a process is gone, or only waits for its parent to ask for its exit status.
+
+    The parent may be a kernel that runs on: ``psutil.wait_procs`` would wait for that.
+    """
+    with contextlib.suppress(OSError):
+        os.waitpid(process.pid, os.WNOHANG)  # an own child must not stay a zombie
     try:
-        os.waitpid(pid, os.WNOHANG)
-    except (ChildProcessError, OSError):
-        return
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
+import os
 import shutil
 import subprocess
-import sys
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -33,6 +33,7 @@ from sdp_kernel.local.components import (
     released,
     write_configuration,
 )
+from sdp_kernel.local.logs import cause, cause_in, keep_previous, tail
 from sdp_kernel.settings import KafkaCluster, LocalSettings, Profile
 
 if TYPE_CHECKING:
@@ -42,10 +43,7 @@ if TYPE_CHECKING:
 
 _START_S = 120.0
 _PORTS = ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway")
-_CAUSE = re.compile(
-    r"(ERROR|FATAL|Caused by:|Exception in thread|Error:|Could not|[\w.]+(?:Exception|Error):).*"
-)
-_NOISE = re.compile(r"Hadoop|NoClassDefFoundError : |security\.token")
+_READ_AS_SEVERAL = (",", os.pathsep)
 
 
 @dataclass(frozen=True)
@@ -152,6 +150,8 @@ class Stack:
             if not (self.layout.run / f"{name}.ready").exists():
                 return None
         ports = self._known_ports()
+        if not ports or any(ports[name] != port for name, port in self._fixed.items()):
+            return None
         if not all(listening(ports[name]) for name in self.components if name != "taskmanager"):
             return None
         return self._info(ports)
@@ -165,6 +165,8 @@ class Stack:
             A jar is missing and cannot be fetched.
         ComponentError
             A component did not start; what this call started is stopped again.
+        StackError
+            The state directory's path cannot be used.
         """
         running = self.running()
         if running is not None:
@@ -176,26 +178,31 @@ class Stack:
             return self.running() or self._start(progress or (lambda _step: None))
 
     def down(self, *, purge: bool = False) -> None:
-        """Stop every process of the stack; ``purge`` deletes topics, state and logs as well."""
+        """Stop every process of the stack; ``purge`` deletes topics, state and logs as well.
+
+        The lock file stays: another process may be waiting at it.
+        """
         if not self.layout.root.exists():
             return
         from filelock import FileLock  # noqa: PLC0415
 
         self.layout.run.mkdir(parents=True, exist_ok=True)
         with FileLock(self.layout.run / "lock"):
-            processes.stop(processes.marked(self.layout.state_dir))
-            for pattern in ("*.json", "*.ready", "*.part"):
+            while left := processes.marked(self.layout.state_dir):
+                processes.stop(left)
+            for pattern in ("*.json", "*.ready", "*.part", *(["ports"] if purge else [])):
                 for path in self.layout.run.glob(pattern):
                     path.unlink(missing_ok=True)
-            shutil.rmtree(self.layout.tmp, ignore_errors=True)
-        if purge:
-            shutil.rmtree(self.layout.root, ignore_errors=True)
+            doomed = self.layout.root.iterdir() if purge else [self.layout.tmp]
+            for path in doomed:
+                if path != self.layout.run:
+                    shutil.rmtree(path, ignore_errors=True)
 
     def status(self) -> StackStatus:
         """Return each component's state, as the operating system and its port tell it."""
         records = processes.recorded(self.layout.run)
         ports = self._known_ports()
-        checks = ready_checks(ports) if ports else {}
+        checks = self._checks(ports, records) if ports else {}
         found = []
         for name in self.components:
             record = records.get(name)
@@ -205,7 +212,7 @@ class Stack:
                 found.append(
                     ComponentStatus(
                         name,
-                        "running" if checks[name]() else "starting",
+                        "running" if ports and checks[name]() else "starting",
                         process.pid,
                         port,
                         process.memory_info().rss,
@@ -219,29 +226,24 @@ class Stack:
         return StackStatus(tuple(found))
 
     def logs(self, component: str, lines: int = 50) -> str:
-        """Return the last lines of a component's log and of what it printed."""
+        """Return the last lines of a component's log and of what it printed.
+
+        The run before is kept beside them, as ``COMPONENT.previous.log``.
+        """
         if component not in NAMES:
             raise UsageError(f"no component {component!r}", hint=f"known: {', '.join(NAMES)}")
-        parts = []
-        for suffix in ("log", "out"):
-            path = self.layout.logs / f"{component}.{suffix}"
-            if path.exists():
-                parts += path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-        return "\n".join(parts[-lines:])
+        return tail(self.layout.logs, component, lines)
 
     def _start(self, progress: Callable[[Progress], None]) -> StackInfo:
         from sdp_kernel.local import artifacts, java  # noqa: PLC0415
 
+        self._check_path()
         runtime = java.find()
-        groups = sorted({group for name in self.components for group in GROUPS[name]})
-        jars = {
-            group: artifacts.ensure(
-                [group],
-                mirror=self.settings.maven,
-                progress=lambda done, total: progress(Progress("jars", done, total)),
-            )
-            for group in groups
-        }
+        jars = artifacts.by_group(
+            sorted({group for name in self.components for group in GROUPS[name]}),
+            mirror=self.settings.maven,
+            progress=lambda done, total: progress(Progress("jars", done, total)),
+        )
         alive = self._clean()
         ports = self._choose_ports(alive)
         write_configuration(self.layout, ports, task_slots=self.settings.task_slots)
@@ -253,24 +255,40 @@ class Stack:
                 if name not in alive:
                     started.append(name)
                     self._spawn(name, runtime, jars, ports)
-            self._await(ports, started, progress)
+            self._await(ports, progress)
         except BaseException:
-            records = processes.recorded(self.layout.run)
-            stale = [processes.alive(records[n], self.layout.state_dir) for n in started if n in records]
-            processes.stop([process for process in stale if process is not None])
             for name in started:
                 (self.layout.run / f"{name}.json").unlink(missing_ok=True)
+            self._clean()
             raise
         for name in self.components:
             (self.layout.run / f"{name}.ready").touch()
         self._archive_later(runtime, jars)
         return self._info(ports)
 
+    def _check_path(self) -> None:
+        found = [mark for mark in _READ_AS_SEVERAL if mark in str(self.layout.root)]
+        if found:
+            raise StackError(
+                f"the state directory {self.layout.state_dir} has {found[0]!r} in its path, "
+                "which Kafka and Flink read as several paths",
+                hint="move or rename the project",
+            )
+
     def _clean(self) -> set[str]:
-        """Stop marked processes that no record names, drop stale records; return what runs."""
+        """Stop marked processes that no record names, drop stale records; return what runs.
+
+        What runs, but not at the ports it should, counts as stale.
+        """
         records = processes.recorded(self.layout.run)
-        alive = {n for n, r in records.items() if processes.alive(r, self.layout.state_dir) is not None}
-        known = {records[name].pid for name in alive}
+        ports = self._known_ports()
+        moved = {name.split("_")[0] for name, port in self._fixed.items() if ports.get(name) != port}
+        alive = {
+            name
+            for name, record in records.items()
+            if ports and name not in moved and processes.alive(record, self.layout.state_dir) is not None
+        }
+        known = processes.family(records[name].pid for name in alive)
         processes.stop([p for p in processes.marked(self.layout.state_dir) if p.pid not in known])
         for name in set(records) - alive:
             (self.layout.run / f"{name}.json").unlink(missing_ok=True)
@@ -288,27 +306,28 @@ class Stack:
             usable = kept is not None and (owner in alive or released(kept))
             ports[name] = self._fixed.get(name) or (kept if usable and kept else next(fresh))
         self.layout.run.mkdir(parents=True, exist_ok=True)
-        (self.layout.run / "ports").write_text(json.dumps(ports), encoding="utf-8")
+        part = self.layout.run / "ports.part"
+        part.write_text(json.dumps(ports), encoding="utf-8")
+        part.replace(self.layout.run / "ports")
         return ports
 
     def _known_ports(self) -> dict[str, int]:
+        """Return the ports of the last start; none unless all are known."""
         try:
-            return dict(json.loads((self.layout.run / "ports").read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            ports = dict(json.loads((self.layout.run / "ports").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
             return {}
+        return ports if all(isinstance(ports.get(name), int) for name in _PORTS) else {}
 
     def _spawn(
         self, name: str, runtime: Java, jars: Mapping[str, list[Path]], ports: Mapping[str, int]
     ) -> None:
         from sdp_kernel.local import java  # noqa: PLC0415
 
-        how = launch(name, self.layout, jars)
+        identity = f"taskmanager-{uuid.uuid4().hex[:8]}" if name == "taskmanager" else ""
+        how = launch(name, self.layout, jars, identity)
         archive = java.archive_path(runtime, name, how.flags, how.class_path)
-        sharing = (
-            [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
-            if archive.exists()
-            else []
-        )
+        sharing = java.share(archive)
         port = ports.get(name, 0)
         if name != "taskmanager" and listening(port):
             raise ComponentError(
@@ -318,6 +337,7 @@ class Stack:
             )
         if name == "kafka" and not (self.layout.data / "kafka" / "meta.properties").exists():
             self._format(format_command(self.layout, runtime, how.class_path, [*how.flags, *sharing]))
+        keep_previous(self.layout.logs, name)
         class_path = ":".join(map(str, how.class_path))
         command = [str(runtime.executable), *how.flags, *sharing, "-cp", class_path, *how.main]
         processes.spawn(
@@ -327,6 +347,8 @@ class Stack:
             environment=how.environment,
             output=self.layout.logs / f"{name}.out",
             records=self.layout.run,
+            state_dir=self.layout.state_dir,
+            identity=identity,
         )
 
     def _format(self, command: list[str]) -> None:
@@ -339,25 +361,31 @@ class Stack:
                 detail=(done.stdout + done.stderr)[-2000:],
             )
 
-    def _await(
-        self, ports: Mapping[str, int], started: list[str], progress: Callable[[Progress], None]
-    ) -> None:
-        checks = ready_checks(ports)
+    def _checks(
+        self, ports: Mapping[str, int], records: Mapping[str, processes.Record]
+    ) -> dict[str, Callable[[], bool]]:
+        taskmanager = records.get("taskmanager")
+        return ready_checks(ports, taskmanager.identity if taskmanager else "")
+
+    def _await(self, ports: Mapping[str, int], progress: Callable[[Progress], None]) -> None:
+        """Wait until all serve; those that ran before as well, since they have to find the new ones."""
+        records = processes.recorded(self.layout.run)
+        checks = self._checks(ports, records)
         ready: list[str] = []
+        total = len(self.components)
         deadline = time.monotonic() + _START_S
-        progress(Progress("start", 0, len(started)))
-        while len(ready) < len(started):
-            records = processes.recorded(self.layout.run)
-            for name in started:
+        progress(Progress("start", 0, total))
+        while len(ready) < total:
+            for name in self.components:
                 if name in ready:
                     continue
                 if processes.alive(records[name], self.layout.state_dir) is None:
                     raise self._failure(name, "died while starting")
                 if checks[name]():
                     ready.append(name)
-                    progress(Progress("start", len(ready), len(started), tuple(ready)))
+                    progress(Progress("start", len(ready), total, tuple(ready)))
             if time.monotonic() > deadline:
-                late = next(name for name in started if name not in ready)
+                late = next(name for name in self.components if name not in ready)
                 raise self._failure(late, f"did not serve within {_START_S:.0f} s")
             time.sleep(0.05)
 
@@ -370,7 +398,7 @@ class Stack:
         )
 
     def _cause(self, name: str) -> str:
-        return cause(self.logs(name, lines=400))
+        return cause_in(self.layout.logs, name)
 
     def _info(self, ports: Mapping[str, int]) -> StackInfo:
         def address(name: str, form: str) -> str | None:
@@ -388,7 +416,7 @@ class Stack:
         from sdp_kernel.local import artifacts, java  # noqa: PLC0415
 
         groups = {group for name in self.components for group in GROUPS[name]}
-        jars = {group: artifacts.ensure([group], mirror=self.settings.maven) for group in groups}
+        jars = artifacts.by_group(groups, mirror=self.settings.maven)
         return not self._unarchived(java.find(), jars)
 
     def _unarchived(self, runtime: Java, jars: Mapping[str, list[Path]]) -> dict[str, str]:
@@ -407,25 +435,9 @@ class Stack:
         """Archive the classes of components that have no archive yet, in the background."""
         missing = self._unarchived(runtime, jars)
         if missing and runtime.jcmd is not None:
-            mark = processes.mark(self.layout.state_dir)
-            module = [sys.executable, "-m", "sdp_kernel.local.archive"]
-            command = [*module, mark, str(runtime.jcmd), json.dumps(missing)]
-            with (self.layout.logs / "archive.out").open("wb") as output:
-                subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-                )
+            from sdp_kernel.local import archive  # noqa: PLC0415
 
-
-def cause(log: str) -> str:
-    """Find the line of a log that says why: the innermost cause, else the last error."""
-    lines = [line.strip() for line in log.splitlines() if not _NOISE.search(line)]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by:")]
-    if causes:
-        return causes[-1]
-    errors = [line for line in lines if _CAUSE.search(line) and not line.startswith("at ")]
-    if errors:
-        return errors[-1]
-    return lines[-1] if lines else "it left no log"
+            archive.begin(self.layout.state_dir, runtime.jcmd, missing, self.layout.logs / "archive.out")
 
 
 __all__ = ["ComponentStatus", "Progress", "Stack", "StackError", "StackInfo", "StackStatus", "cause"]

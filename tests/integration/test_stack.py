@@ -109,6 +109,59 @@ def test_a_component_that_cannot_start_is_named_with_cause_and_log_and_nothing_s
     assert processes.marked(tmp_path) == []
 
 
+def test_down_with_purge_and_up_at_once_leave_one_whole_stack(kafka):
+    kafka.up()
+    purge = "import sys; from pathlib import Path; from sdp_kernel.local.stack import Stack; Stack(Path(sys.argv[1]), components=('kafka',)).down(purge=True)"
+    state = str(kafka.layout.state_dir)
+    purging = subprocess.Popen([sys.executable, "-c", purge, state])
+    _until(lambda: not (kafka.layout.run / "kafka.json").exists() or not brokers(kafka))
+    upping = subprocess.Popen([sys.executable, "-c", UP, state])
+    assert (purging.wait(60), upping.wait(60)) == (0, 0)
+    assert kafka.status().components[0].state == "running"
+    assert (kafka.layout.data / "kafka" / "meta.properties").exists()
+
+
+def test_a_lost_ports_file_is_repaired(kafka):
+    kafka.up()
+    (kafka.layout.run / "ports").unlink()
+    assert kafka.running() is None
+    assert kafka.up().kafka
+    assert len(brokers(kafka)) == 1
+
+
+def test_a_directory_with_a_space_and_an_umlaut_holds_all_of_the_stack(tmp_path):
+    stack = Stack(tmp_path / "zwölf # Räume", components=("kafka",))
+    try:
+        stack.up()
+        assert (stack.layout.data / "kafka" / "meta.properties").exists()
+        assert [path.name for path in tmp_path.iterdir()] == ["zwölf # Räume"]
+    finally:
+        stack.down()
+
+
+def test_a_repaired_taskmanager_is_the_only_one_the_jobmanager_gives_work_to(tmp_path):
+    stack = Stack(tmp_path, components=("jobmanager", "taskmanager"))
+    try:
+        info = stack.up()
+        (before,) = _taskmanagers(info)
+        status = {component.name: component for component in stack.status().components}
+        psutil.Process(status["taskmanager"].pid).kill()
+        _until(lambda: stack.running() is None)
+        assert stack.up() == info
+        (after,) = _taskmanagers(info)
+        assert after != before
+        assert (stack.layout.logs / "taskmanager.previous.log").exists()
+    finally:
+        stack.down(purge=True)
+
+
+def _taskmanagers(info):
+    import httpx
+
+    answer = httpx.get(f"{info.jobmanager}/taskmanagers", trust_env=False)
+    return [row["id"] for row in answer.json()["taskmanagers"]]
+
+
 def test_every_socket_is_on_loopback(stack):
     pids = {process.pid for process in processes.marked(stack.state_dir)}
     assert len(pids) >= 4
