@@ -6,16 +6,14 @@ asked of the operating system, never only of a file.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import ComponentError, StackError, UsageError
@@ -33,8 +31,9 @@ from sdp_kernel.local.components import (
     released,
     write_configuration,
 )
+from sdp_kernel.local.info import ComponentStatus, Progress, StackInfo, StackStatus
 from sdp_kernel.local.logs import cause, cause_in, keep_previous, tail
-from sdp_kernel.settings import KafkaCluster, LocalSettings, Profile
+from sdp_kernel.settings import LocalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,71 +43,9 @@ if TYPE_CHECKING:
 _START_S = 120.0
 _PORTS = ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway")
 _READ_AS_SEVERAL = (",", os.pathsep)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A step of ``up``: what happens, and how far it is."""
-
-    stage: str
-    done: int = 0
-    total: int = 0
-    ready: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        if self.stage == "jars":
-            return f"fetching jars: {self.done} of {self.total}"
-        waiting = f"starting, {self.done} of {self.total} ready"
-        return f"{waiting}: {', '.join(self.ready)}" if self.ready else waiting
-
-
-@dataclass(frozen=True)
-class StackInfo:
-    """A running stack's addresses; None for a component that is not part of it."""
-
-    state_dir: Path
-    kafka: str | None
-    jobmanager: str | None
-    gateway: str | None
-
-    def to_profile(self, profile: Profile) -> Profile:
-        """Fill the addresses into a profile, as ``kafka.main``, gateway and JobManager."""
-        clusters = dict(profile.kafka)
-        if self.kafka is not None:
-            clusters["main"] = KafkaCluster("main", MappingProxyType({"bootstrap.servers": self.kafka}))
-        return dataclasses.replace(
-            profile, gateway=self.gateway, jobmanager=self.jobmanager, kafka=MappingProxyType(clusters)
-        )
-
-
-@dataclass(frozen=True)
-class ComponentStatus:
-    """A component's state: running, starting, stopped or died. ``memory`` is RSS in bytes."""
-
-    name: str
-    state: str
-    pid: int | None = None
-    port: int | None = None
-    memory: int = 0
-    uptime: float = 0.0
-    detail: str = ""
-
-    @property
-    def healthy(self) -> bool:
-        """Whether it serves."""
-        return self.state == "running"
-
-
-@dataclass(frozen=True)
-class StackStatus:
-    """All components."""
-
-    components: tuple[ComponentStatus, ...]
-
-    @property
-    def memory(self) -> int:
-        """Resident memory in all, in bytes."""
-        return sum(component.memory for component in self.components)
+_OTHER_DATA = re.compile(
+    r"meta\.properties|node\.?id|cluster\.?id|metadata\.version|Inconsistent|formatted", re.IGNORECASE
+)
 
 
 class Stack:
@@ -278,7 +215,9 @@ class Stack:
     def _clean(self) -> set[str]:
         """Stop marked processes that no record names, drop stale records; return what runs.
 
-        What runs, but not at the ports it should, counts as stale.
+        What runs, but not at the ports it should, counts as stale. So does a TaskManager whose
+        JobManager is gone, and its jobs with it: it would look for the new one only when heartbeats
+        time out, after 50 s.
         """
         records = processes.recorded(self.layout.run)
         ports = self._known_ports()
@@ -288,6 +227,8 @@ class Stack:
             for name, record in records.items()
             if ports and name not in moved and processes.alive(record, self.layout.state_dir) is not None
         }
+        if "jobmanager" not in alive:
+            alive.discard("taskmanager")
         known = processes.family(records[name].pid for name in alive)
         processes.stop([p for p in processes.marked(self.layout.state_dir) if p.pid not in known])
         for name in set(records) - alive:
@@ -390,10 +331,17 @@ class Stack:
             time.sleep(0.05)
 
     def _failure(self, name: str, what: str) -> ComponentError:
+        reason = self._cause(name)
+        hint = f"the whole log: sdp logs {name} -n 500"
+        if name == "kafka" and _OTHER_DATA.search(reason):
+            hint = (
+                f"the data in {self.layout.data / 'kafka'} may come from another broker or version; "
+                f"sdp down --purge deletes it. {hint[0].upper()}{hint[1:]}"
+            )
         return ComponentError(
             name,
-            f"{name} {what}: {self._cause(name)}",
-            hint=f"the whole log: sdp logs {name} -n 500",
+            f"{name} {what}: {reason}",
+            hint=hint,
             detail=self.logs(name, lines=15),
         )
 

@@ -105,6 +105,7 @@ def test_a_component_that_cannot_start_is_named_with_cause_and_log_and_nothing_s
         stack.up()
     assert error.value.component == "kafka"
     assert "99" in str(error.value)
+    assert "sdp down --purge" in error.value.hint
     assert error.value.detail
     assert processes.marked(tmp_path) == []
 

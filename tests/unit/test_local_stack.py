@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from sdp_kernel.errors import ArtifactError, StackError, UsageError
-from sdp_kernel.local import archive, artifacts, components, logs, processes
+from sdp_kernel.local import archive, artifacts, components, java, logs, processes
 from sdp_kernel.local.artifacts import Artifact
 from sdp_kernel.local.stack import Stack, cause
 
@@ -289,3 +289,36 @@ def test_a_process_that_only_its_living_parent_can_collect_counts_as_stopped(tmp
     finally:
         parent.kill()
         parent.communicate()
+
+
+def test_a_taskmanager_does_not_outlive_its_jobmanager_in_a_repair(tmp_path):
+    stack = Stack(tmp_path)
+    layout = stack.layout
+    layout.run.mkdir(parents=True)
+    (layout.run / "ports").write_text(
+        json.dumps(dict.fromkeys(("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway"), 1))
+    )
+    try:
+        for name in ("gateway", "taskmanager"):
+            processes.spawn(
+                name,
+                [sys.executable, "-c", "import time; time.sleep(60)", processes.mark(layout.state_dir)],
+                port=1,
+                environment={},
+                output=tmp_path / f"{name}.out",
+                records=layout.run,
+                state_dir=layout.state_dir,
+            )
+        assert stack._clean() == {"gateway"}
+        assert len(processes.marked(layout.state_dir)) == 1
+    finally:
+        processes.stop(processes.marked(layout.state_dir))
+
+
+def test_a_shared_archive_is_verified_and_counts_as_used(tmp_path):
+    path = tmp_path / "kafka-1.jsa"
+    assert java.share(path) == []
+    path.write_text("classes")
+    os.utime(path, (1, 1))
+    assert "-XX:+VerifySharedSpaces" in java.share(path)
+    assert path.stat().st_mtime > 1
