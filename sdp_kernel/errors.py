@@ -11,9 +11,12 @@
     │   └── ComponentError                a process that did not start, or died
     ├── Unreachable (ConnectionError)     nobody answers at an address
     │   ├── BrokerUnreachable
-    │   └── GatewayUnreachable
+    │   ├── GatewayUnreachable
+    │   └── RegistryUnreachable
     ├── TopicNotFound (LookupError)
     ├── TopicError (RuntimeError)         Kafka refused; or nothing can be made of a topic
+    ├── RegistryError (RuntimeError)      the schema registry refused, or has no such schema
+    ├── ReadOnly                          a change asked of a read-only profile, or not confirmed
     ├── SqlError
     │   ├── StatementError                Flink rejected a statement; has line and column
     │   ├── JobFailed (RuntimeError)      the statement's job ran and failed
@@ -103,6 +106,18 @@ class BrokerUnreachable(Unreachable):
 
 class GatewayUnreachable(Unreachable):
     """No Flink SQL gateway answers."""
+
+
+class RegistryUnreachable(Unreachable):
+    """No schema registry answers."""
+
+
+class RegistryError(SdpError, RuntimeError):
+    """The schema registry refused a call, or has no such schema."""
+
+
+class ReadOnly(SdpError):  # noqa: N818
+    """A change was asked of a read-only profile, or was not confirmed; nothing was done."""
 
 
 class TopicNotFound(SdpError, LookupError):  # noqa: N818

@@ -27,6 +27,7 @@ else:
 
 FILE_NAME = "sdp.toml"
 STATE_DIR_NAME = ".sdp"
+REGISTRY_PREFIX = "schema.registry."
 _SECRET_NAME = re.compile(
     r"^(?!.*[.-](url|source)$).*(password|secret|token|credential|\.jaas\.config$|api[._-]?key)",
     re.IGNORECASE | re.DOTALL,
@@ -79,8 +80,26 @@ class KafkaCluster:
         """The ``bootstrap.servers`` property."""
         return self.properties["bootstrap.servers"]
 
+    @property
+    def registry_url(self) -> str | None:
+        """The ``schema.registry.url`` property."""
+        return self.properties.get(f"{REGISTRY_PREFIX}url")
+
     def client_config(self) -> dict[str, str]:
         """Properties for ``confluent_kafka``, secrets resolved. Never log this."""
+        return {k: v for k, v in self._secrets_resolved().items() if not k.startswith(REGISTRY_PREFIX)}
+
+    def registry_config(self) -> dict[str, str] | None:
+        """Properties for the schema registry, without their prefix; None where it has none."""
+        if self.registry_url is None:
+            return None
+        return {
+            key.removeprefix(REGISTRY_PREFIX): value
+            for key, value in self._secrets_resolved().items()
+            if key.startswith(REGISTRY_PREFIX)
+        }
+
+    def _secrets_resolved(self) -> dict[str, str]:
         return {
             key: resolve_secret(value, where=f"kafka.{self.alias}: {key}")
             for key, value in self.properties.items()
@@ -95,6 +114,8 @@ class KafkaCluster:
         options: dict[str, str] = {}
         providers: dict[str, str] = {}
         for key, value in self.properties.items():
+            if key.startswith(REGISTRY_PREFIX):
+                continue
             match = _REFERENCE.match(value)
             if match:
                 kind, name = match.groups()

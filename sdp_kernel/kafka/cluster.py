@@ -28,6 +28,7 @@ from sdp_kernel.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from sdp_kernel.kafka.registry import Registry
     from sdp_kernel.settings import KafkaCluster
 
 CALL_SECONDS = 5.0
@@ -111,6 +112,14 @@ class Cluster:
     def bootstrap_servers(self) -> str:
         """Where the cluster is asked for first."""
         return self.settings.bootstrap_servers
+
+    @cached_property
+    def registry(self) -> Registry | None:
+        """The cluster's schema registry; None where it has none."""
+        from sdp_kernel.kafka.registry import Registry
+
+        config = self.settings.registry_config()
+        return Registry(config) if config is not None else None
 
     @cached_property
     def admin(self) -> Any:

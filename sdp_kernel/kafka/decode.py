@@ -6,18 +6,24 @@ cannot read is null in every column and has a reason in ``errors``. JSON is in `
 
 from __future__ import annotations
 
+import importlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sdp_kernel.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-FORMATS = ("json", "text", "bytes")
+    from sdp_kernel.kafka.registry import Registry
+
+FORMATS = (
+    "json", "ndjson", "csv", "text", "bytes", "debezium-json", "maxwell-json", "msgpack",
+    "avro", "protobuf", "json-schema",
+)  # fmt: skip
+REGISTRY_FORMATS = ("avro", "protobuf", "json-schema")
 VALUE = "value"
-FormatName = Literal["json", "text", "bytes"]
 
 _DETECT_VALUES = 100
 _DETECT_BYTES = 1 << 20
@@ -31,13 +37,33 @@ class Decoded:
     ``columns`` maps a name to an Arrow array; ``fields`` maps the columns that are fields of the
     value to the field's name (a column that is the whole value is not in it); ``text_of_json``
     names the columns that hold JSON text because their values have no common type; ``errors``
-    maps a row to the reason it could not be read.
+    maps a row to the reason it could not be read. ``extra`` are columns about the record that the
+    format adds, such as ``_schema_id`` or ``_op``; each begins with an underscore.
+
+    Where one value gives several rows (NDJSON, CSV), ``rows`` is a numpy array with the index of
+    the value each row comes from, ascending; every value has at least one row.
     """
 
     columns: Mapping[str, Any]
     fields: Mapping[str, str] = field(default_factory=dict)
     text_of_json: frozenset[str] = frozenset()
     errors: Mapping[int, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    rows: Any | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to read a format, where its bytes leave it open.
+
+    ``unwrap`` shows the row inside a change envelope (Debezium, Maxwell) in place of the envelope.
+    ``delimiter`` and ``header`` are CSV's: the column names, or None to take them from the first
+    line where it looks like a header.
+    """
+
+    unwrap: bool = False
+    delimiter: str | None = None
+    header: tuple[str, ...] | None = None
 
 
 class Decoder(Protocol):
@@ -87,33 +113,48 @@ class BytesDecoder:
         return Decoded({VALUE: pa.array(values, pa.binary())})
 
 
-def _json() -> Decoder:
-    from sdp_kernel.kafka.decode_json import JsonDecoder  # noqa: PLC0415
-
-    return JsonDecoder()
-
-
-_DECODERS: dict[str, Callable[[], Decoder]] = {
-    "json": _json,
-    "text": TextDecoder,
-    "bytes": BytesDecoder,
+#: Format → module and class. A class takes ``options`` and ``registry``.
+_PLACES = {
+    "json": ("decode_json", "JsonDecoder"),
+    "ndjson": ("decode_lines", "NdjsonDecoder"),
+    "csv": ("decode_lines", "CsvDecoder"),
+    "debezium-json": ("decode_envelope", "DebeziumDecoder"),
+    "maxwell-json": ("decode_envelope", "MaxwellDecoder"),
+    "msgpack": ("decode_msgpack", "MsgpackDecoder"),
+    "avro": ("decode_avro", "AvroDecoder"),
+    "protobuf": ("decode_protobuf", "ProtobufDecoder"),
+    "json-schema": ("decode_json_schema", "JsonSchemaDecoder"),
 }
 
 
-def decoder(name: str) -> Decoder:
+def decoder(name: str, *, options: Options | None = None, registry: Registry | None = None) -> Decoder:
     """Return the decoder of a format.
 
     Raises
     ------
     UsageError
-        There is no such format.
+        There is no such format, or it needs a schema registry and there is none.
     """
-    if name not in _DECODERS:
+    if name == "text":
+        return TextDecoder()
+    if name == "bytes":
+        return BytesDecoder()
+    if name not in _PLACES:
         raise UsageError(f"there is no format {name!r}", hint=f"use one of: {', '.join(FORMATS)}")
-    return _DECODERS[name]()
+    if name in REGISTRY_FORMATS and registry is None:
+        raise UsageError(
+            f"the format {name} needs a schema registry, and this Kafka cluster has none",
+            hint='add "schema.registry.url" to the cluster in sdp.toml; the embedded one starts with'
+            " `sdp up --with registry`",
+        )
+    module, class_name = _PLACES[name]
+    made: Decoder = getattr(importlib.import_module(f"sdp_kernel.kafka.{module}"), class_name)(
+        options=options or Options(), registry=registry
+    )
+    return made
 
 
-def detect(values: Sequence[bytes | None]) -> FormatName | None:
+def detect(values: Sequence[bytes | None]) -> str | None:
     """Tell the format of values from the bytes of up to 100 of them, evenly spread.
 
     JSON where more than half are JSON objects or arrays; else text where more than half are

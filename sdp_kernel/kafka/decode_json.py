@@ -26,6 +26,9 @@ from sdp_kernel.kafka.json_bulk import EXACT_INT, MAX_DEPTH, MAX_FIELDS, exact_n
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sdp_kernel.kafka.decode import Options
+    from sdp_kernel.kafka.registry import Registry
+
 _DECIMAL_DIGITS = 38
 _BAD_VALUE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
@@ -46,6 +49,9 @@ class JsonDecoder:
     """
 
     format = "json"
+
+    def __init__(self, *, options: Options | None = None, registry: Registry | None = None) -> None:
+        del options, registry  # JSON leaves nothing open
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Read a batch; malformed values, also ``NaN`` and lone surrogates, have an error."""
