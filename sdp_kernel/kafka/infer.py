@@ -1,61 +1,49 @@
 """A sample → a Flink SQL ``CREATE TABLE`` over its topic, to be read and edited by a person.
 
-Types are what the sample shows, no more: a comment says where it shows little. Every name in
-the text is a quoted identifier or literal, and ``${`` in a name is written ``$${``.
+Types are what the sample shows, no more: a comment says where it shows little. How a value is
+read is in ``infer_formats``, a key in ``infer_keys``, types in ``infer_types``, times in
+``event_time``, and the text is made in ``ddl``.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import TopicError, UsageError
-from sdp_kernel.kafka.event_time import SQL, STANDARDS, EventTime, event_time, interval, lateness
-from sdp_kernel.kafka.sample import JSON_TEXT
+from sdp_kernel.kafka.ddl import (
+    MAX_IDENTIFIER,
+    ColumnSketch,
+    Fragment,
+    TableSketch,
+    count,
+    create_table,
+    free,
+    identifier,
+    quotable,
+    shown,
+)
+from sdp_kernel.kafka.event_time import NATIVE, EventTime, interval, lateness, name_weight
+from sdp_kernel.kafka.infer_formats import ValueSketch, value_sketch
+from sdp_kernel.kafka.infer_keys import KeySketch, key_sketch
+from sdp_kernel.kafka.infer_types import flink_type
 
 if TYPE_CHECKING:
     from sdp_kernel.kafka.sample import Sample
 
+__all__ = ["ColumnSketch", "TableSketch", "flink_type", "identifier", "infer_table", "table_name"]
+
 STARTUP_MODES = ("earliest-offset", "latest-offset", "group-offsets")
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MAX_IDENTIFIER = 128  # Calcite's limit
 _IDLE = "30 s"
-_ROW_TIME = "record_time"
-
-
-@dataclass(frozen=True)
-class ColumnSketch:
-    """One column: its name in the value (unquoted), Flink type, and a note for its comment."""
-
-    name: str
-    type: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class TableSketch:
-    """A proposed table.
-
-    ``ddl`` is the statement without a final semicolon; ``watermark`` the delay in ms behind the
-    column ``event_time``, both None where the sample shows no event time; ``notes`` are the
-    comments at the head of the statement.
-    """
-
-    name: str
-    topic: str
-    format: str
-    ddl: str
-    columns: tuple[ColumnSketch, ...]
-    event_time: str | None = None
-    watermark: int | None = None
-    notes: tuple[str, ...] = ()
-
-
-def identifier(name: str) -> str:
-    """Quote a Flink SQL identifier, with ``${`` kept from being a parameter."""
-    return _literal("`" + name.replace("`", "``") + "`")
+_MAX_GROUP = 249
+_TIME = "_timestamp"
+_PLACES = (
+    ("_partition", "INT", "partition"),
+    ("_offset", "BIGINT", "offset"),
+    (_TIME, "TIMESTAMP_LTZ(3)", "timestamp"),
+)
+_CHANGES = ("debezium-json", "maxwell-json")
 
 
 def table_name(topic: str) -> str:
@@ -70,6 +58,9 @@ def infer_table(
     name: str | None = None,
     alias: str = "main",
     startup: str = "earliest-offset",
+    metadata: bool = True,
+    upsert: bool = False,
+    changelog: bool = True,
 ) -> TableSketch:
     """Propose a ``CREATE TABLE`` for the topic of a sample.
 
@@ -78,21 +69,40 @@ def infer_table(
     name
         The table's name; derived from the topic's where it is not given.
     alias
-        The Kafka cluster the table reads, as ``${kafka.ALIAS}``.
+        The Kafka cluster the table reads, as ``${kafka.ALIAS}``; its registry is ``${registry.ALIAS}``.
     startup
         ``scan.startup.mode``.
+    metadata
+        Add columns for the record's partition, offset and time, and for its headers where the sample
+        has any.
+    upsert
+        Make an ``upsert-kafka`` table: the last value of a key is its row, a tombstone deletes it.
+    changelog
+        Read Debezium's and Maxwell's envelopes as the changes they are; else as plain JSON.
 
     Raises
     ------
     UsageError
-        A name, alias or start-up mode that cannot be right.
+        A name, alias or start-up mode that cannot be right, or ``upsert`` where records have no key.
     TopicError
         The sample is empty: nothing can be said of its columns.
     """
     table = table_name(sample.topic) if name is None else name
-    if not _quotable(table):
+    _check(table, alias, startup, upsert=upsert)
+    if sample.format == "empty":
+        raise TopicError(
+            f"topic {sample.topic!r} has no record with a value, so it shows no columns",
+            hint="write the CREATE TABLE by hand, or send a record and ask again",
+        )
+    value = value_sketch(sample, alias, changelog=changelog and not upsert)
+    draft = _Draft(sample, table, alias, startup, value, metadata=metadata, upsert=upsert)
+    return draft.finish()
+
+
+def _check(table: str, alias: str, startup: str, *, upsert: bool) -> None:
+    if not quotable(table):
         raise UsageError(
-            f"{table!r} cannot be a table name", hint=f"use 1 to {_MAX_IDENTIFIER} characters on one line"
+            f"{shown(table)} cannot be a table name", hint=f"use 1 to {MAX_IDENTIFIER} characters on one line"
         )
     if not _ALIAS.fullmatch(alias):
         raise UsageError(f"{alias!r} cannot be a Kafka alias", hint="use letters, digits and underscores")
@@ -100,120 +110,186 @@ def infer_table(
         raise UsageError(
             f"there is no start-up mode {startup!r}", hint=f"use one of: {', '.join(STARTUP_MODES)}"
         )
-    if sample.format == "empty":
-        raise TopicError(
-            f"topic {sample.topic!r} has no record with a value, so it shows no columns",
-            hint="write the CREATE TABLE by hand, or send a record and ask again",
+    if upsert and startup != STARTUP_MODES[0]:
+        raise UsageError(
+            f"upsert-kafka has no start-up mode {startup!r}: it reads from the earliest offset",
+            hint="leave out the start-up mode, or upsert",
         )
-    return _Draft(sample, table, alias, startup).finish()
 
 
 class _Draft:
-    def __init__(self, sample: Sample, table: str, alias: str, startup: str) -> None:
+    def __init__(
+        self,
+        sample: Sample,
+        table: str,
+        alias: str,
+        startup: str,
+        value: ValueSketch,
+        *,
+        metadata: bool,
+        upsert: bool,
+    ) -> None:
         self.sample, self.table, self.alias, self.startup = sample, table, alias, startup
+        self.value, self.upsert = value, upsert
+        self.changes = value.format in _CHANGES
         self.notes: list[str] = []
-        self.columns: list[ColumnSketch] = []
+        self.constraints: list[tuple[str, str]] = []
         self.options: list[tuple[str, str]] = []
-        self.extra: list[str] = []
         self.watermark: tuple[str, int] | None = None
+        self.taken = value.names
+        self.primary: tuple[str, ...] = ()
+        self.key = self._key()
+        self.places = self._places() if metadata else []
 
     def finish(self) -> TableSketch:
-        rows = len(self.sample)
-        offset = "".join(f"{p}: {s}-{e}  " for p, (s, e) in sorted(self.sample.offsets.items())).strip()
-        self.notes.append(f"inferred from {_count(rows, 'record')} (offsets by partition: {offset})")
-        if self.sample.tombstones:
-            self.notes.append(
-                f"{_count(self.sample.tombstones, 'tombstone')} in the sample: for a changelog by key use"
-                " connector 'upsert-kafka' with PRIMARY KEY"
-            )
-        if self.sample.format == "json" and self.sample.fields:
-            self._json()
-        else:
-            self._raw()
+        offsets = "".join(f"{p}: {s}-{e}  " for p, (s, e) in sorted(self.sample.offsets.items())).strip()
+        self.notes.insert(
+            0, f"inferred from {count(len(self.sample), 'record')} (offsets by partition: {offsets})"
+        )
+        self._tombstones()
+        self.notes += [*self.value.notes, *(self.key.notes if self.key else ())]
+        self._watermark()
+        if self.primary:
+            names = ", ".join(map(identifier, self.primary))
+            self.constraints.append((f"PRIMARY KEY ({names}) NOT ENFORCED", ""))
+        columns = (*(self.key.columns if self.key else ()), *self.value.columns, *self.places,
+                   *self.value.computed)  # fmt: skip
+        ddl = create_table(
+            self.table,
+            notes=self.notes,
+            columns=columns,
+            constraints=self.constraints,
+            options=self._options(),
+        )
         return TableSketch(
             name=self.table,
             topic=self.sample.topic,
             format=self.sample.format,
-            ddl=self._ddl(),
-            columns=tuple(self.columns),
+            ddl=ddl,
+            columns=columns,
             event_time=self.watermark[0] if self.watermark else None,
             watermark=self.watermark[1] if self.watermark else None,
             notes=tuple(self.notes),
+            connector="upsert-kafka" if self.upsert else "kafka",
+            primary_key=self.primary,
         )
 
-    def _raw(self) -> None:
-        binary = self.sample.format == "bytes"
-        note = "JSON that is no object" if self.sample.format == "json" else ""
-        self.columns.append(ColumnSketch("value", "BYTES" if binary else "STRING", note))
-        self.options.append(("format", "raw"))
+    def _key(self) -> KeySketch | None:
+        key = key_sketch(self.sample, self.taken, self.alias)
+        if self.upsert:
+            if key is None or key.nulls:
+                without = "no record" if key is None else f"{count(key.nulls, 'record')} of the sample"
+                raise UsageError(
+                    f"upsert-kafka needs a key in every record of {self.sample.topic!r}:"
+                    f" {without + ' has one' if key is None else without + ' without one'}",
+                    hint="leave out upsert",
+                )
+            self.primary = tuple(c.name for c in key.columns)
+        if key is None:
+            return None
+        if self.changes:
+            row = {c.name for c in self.value.columns if not c.clause}
+            fields = self._row_key(key)
+            if fields and fields <= row:
+                self.primary = tuple(c.name for c in self.value.columns if c.name in fields)
+                return None
+            self.notes.append("the key has no fields of the row: add PRIMARY KEY (…) NOT ENFORCED by hand")
+        self.taken |= {c.name for c in key.columns}
+        return key
 
-    def _json(self) -> None:
-        table, fields = self.sample.table, self.sample.fields
-        self.options.append(("format", "json"))
-        times = {c: t for c in fields if (t := event_time(table.column(c))) is not None}
-        standard = _standard(times)
-        times = {c: t for c, t in times.items() if t.standard == standard}
-        for column, field in fields.items():
-            if not _quotable(field):
-                self.notes.append(f"left out, Flink has no quoting for this name: {json.dumps(field)}")
-                continue
-            self.columns.append(self._column(column, field, times.get(column)))
-        if standard is not None:
-            self.options.append(("json.timestamp-format.standard", standard))
-        others = self._not_objects()
-        if self.sample.errors or others:
-            what = [f"{self.sample.errors} malformed"] if self.sample.errors else []
-            what += [f"{others} not an object"] if others else []
-            self.notes.append(
-                f"{', '.join(what)} of {_count(len(self.sample), 'record')}: such records are skipped"
+    def _row_key(self, key: KeySketch) -> set[str]:
+        """Return the fields of the row that a change record's key names."""
+        if key.format != "json":
+            return set()
+        fields = set(key.fields.values())
+        if fields == {"schema", "payload"}:
+            text = next(
+                c.type for c, f in zip(key.columns, key.fields.values(), strict=True) if f == "payload"
             )
-            self.options.append(("json.ignore-parse-errors", "true"))
-        self._propose_watermark(fields, times)
+            return set(re.findall(r"`((?:[^`]|``)+)` [A-Z]", text)) if text.startswith("ROW<") else set()
+        return {name.removeprefix("pk.") for name in fields - {"database", "table"}}
 
-    def _not_objects(self) -> int:
-        whole = [c for c in self.sample.value_columns if c not in self.sample.fields]
-        table = self.sample.table
-        return sum(len(table) - table.column(c).null_count for c in whole)
+    def _places(self) -> list[ColumnSketch]:
+        found = []
+        places = [*_PLACES]
+        headers = self.sample.table.column("_headers")
+        if headers.null_count < len(headers):
+            places.append(("_headers", "MAP<STRING, BYTES>", "headers"))
+        for name, kind, key in places:
+            column = free(name, self.taken)
+            self.taken.add(column)
+            note = self._repeated(headers) if key == "headers" else ""
+            found.append(ColumnSketch(column, kind, note, f"METADATA FROM '{key}' VIRTUAL"))
+        return found
 
-    def _column(self, column: str, field: str, time: EventTime | None) -> ColumnSketch:
-        arrow = self.sample.table.schema.field(column)
-        if time is not None:
-            return ColumnSketch(field, time.type)
-        if arrow.metadata and JSON_TEXT in arrow.metadata:
-            return ColumnSketch(field, "STRING", "values of several types")
-        if arrow.type.num_fields == 0 and str(arrow.type) == "null":
-            return ColumnSketch(field, "STRING", "only nulls in the sample")
-        kind = flink_type(arrow.type)
-        if kind is None:
-            return ColumnSketch(field, "STRING", "as JSON text")
-        return ColumnSketch(field, kind)
+    @staticmethod
+    def _repeated(headers: object) -> str:
+        lists = headers.to_pylist()  # type: ignore[attr-defined]
+        twice = sum(len({h["key"] for h in pairs}) < len(pairs) for pairs in lists if pairs)
+        return (
+            f"{count(twice, 'record')} with a header named twice: a map keeps the last one" if twice else ""
+        )
 
-    def _propose_watermark(self, fields: dict[str, str], times: dict[str, EventTime]) -> None:
-        kept = {c.name for c in self.columns}
-        candidates = [(c, t) for c, t in times.items() if fields[c] in kept]
+    def _tombstones(self) -> None:
+        number = self.sample.tombstones
+        if not number or self.upsert:
+            return
+        text = f"{count(number, 'tombstone')} in the sample"
+        if self.changes:
+            self.notes.append(f"{text}: skipped, the deletion before each says the same")
+        else:
+            fate = "with NULL for the value" if self.value.format == "raw" else "skipped"
+            self.notes.append(f"{text}: {fate}; for a changelog by key use connector 'upsert-kafka' (upsert)")
+
+    # --- watermark -----------------------------------------------------------------------------
+
+    def _watermark(self) -> None:
+        candidates = []
+        for name, (time, column, kind, missing) in self.value.times.items():
+            late, most = lateness(self.sample.table, time)
+            known = sum(ms is not None for ms in time.millis)
+            rank = (missing > 0, 2 * late > known, -name_weight(name), not time.standard, late / known)
+            candidates.append((rank, name, time, column, kind, missing, late, most))
         if not candidates:
-            self.notes.append(
-                "no event time found; for the records' own time add:"
-                f" `{_ROW_TIME}` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL"
+            self._record_time("no event time found")
+            return
+        _, name, time, column, kind, missing, late, most = min(candidates, key=lambda c: c[0])
+        if missing > 0:
+            self._record_time(
+                f"the event time {shown(name)} is null in {count(missing, 'record')}, and Flink's windows"
+                " fail on a null: COALESCE it in a computed column"
             )
             return
-        column, time = candidates[0]
-        late, most = lateness(self.sample.table, time)
+        if 2 * late > len(self.sample):
+            self._record_time(
+                f"no watermark for {shown(name)}: {late} of {count(len(self.sample), 'record')} are out of"
+                f" order, by at most {most} ms, so it is no time of the event"
+            )
+            return
+        rowtime = column
+        if time.precision > 3 and kind == time.type:  # noqa: PLR2004  a watermark's column has at most (3)
+            rowtime = free(f"{name}_ms", self.taken)
+            short = re.sub(r"\(\d\)$", "(3)", kind)
+            self.value.computed.append(
+                ColumnSketch(rowtime, short, "", f"AS CAST({identifier(name)} AS {short})")
+            )
+        elif column != name:
+            rowtime = column
         delay, text = interval(most)
-        rowtime = fields[column]
-        if time.precision > 3:  # noqa: PLR2004  Flink: a watermark's column has at most TIMESTAMP(3)
-            kind = time.type.split("(")[0]
-            rowtime = self._free(f"{rowtime}_ms", kept)
-            self.extra.append(f"{identifier(rowtime)} AS CAST({identifier(fields[column])} AS {kind}(3))")
         evidence = (
-            f"{_count(late, 'record')} of {len(self.sample)} out of order, by at most {most} ms"
+            f"{count(late, 'record')} of {len(self.sample)} out of order, by at most {most} ms"
             if late
             else "no record of the sample is out of order"
         )
-        self.extra.append(
-            f"-- {evidence}\n  WATERMARK FOR {identifier(rowtime)} AS {identifier(rowtime)} - {text}"
+        if delay < most:
+            evidence += f": more than the {text[9:]} here, so such records are late"
+        self.constraints.append(
+            (f"WATERMARK FOR {identifier(rowtime)} AS {identifier(rowtime)} - {text}", evidence)
         )
         self.watermark = (rowtime, delay)
+        self._idle()
+
+    def _idle(self) -> None:
         idle = sorted(p for p, (start, end) in self.sample.offsets.items() if start == end)
         if idle:
             self.notes.append(
@@ -222,88 +298,39 @@ class _Draft:
             )
             self.options.append(("scan.watermark.idle-timeout", _IDLE))
 
-    @staticmethod
-    def _free(name: str, taken: set[str]) -> str:
-        name = name[: _MAX_IDENTIFIER - 8]
-        while name in taken:
-            name += "_"
-        return name
+    def _record_time(self, why: str) -> None:
+        """Note how the records' own time serves, with the delay that the sample shows."""
+        stamps = self.sample.table.column(_TIME)
+        if stamps.null_count:
+            self.notes.append(why)
+            return
+        millis = tuple(stamps.cast("int64").to_pylist())
+        _, most = lateness(self.sample.table, EventTime(NATIVE, zoned=True, precision=3, millis=millis))
+        column = next((c.name for c in self.places if c.clause.startswith("METADATA FROM 'timestamp'")), None)
+        quoted = identifier(column or free(_TIME, self.taken))
+        add = f"add WATERMARK FOR {quoted} AS {quoted} - {interval(most)[1]}"
+        if column is None:
+            add = f"add {quoted} TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, and {add[4:]}"
+        self.notes.append(f"{why}; for the records' own time {add}")
 
-    def _ddl(self) -> str:
-        lines = [f"-- {_comment(note)}" for note in self.notes]
-        lines.append(f"CREATE TABLE {identifier(self.table)} (")
-        body: list[tuple[str, str]] = [
-            (f"{identifier(c.name)} {c.type}", f"  -- {c.note}" if c.note else "") for c in self.columns
-        ]
-        body += [(text, "") for text in self.extra]
-        for index, (text, note) in enumerate(body):
-            comma = "," if index + 1 < len(body) else ""
-            lines.append(f"  {text}{comma}{note}")
-        lines.append(") WITH (")
-        lines.append("  'connector' = 'kafka',")
-        lines.append(f"  ${{kafka.{self.alias}}},")
-        group = f"sdp-{self.table}"
-        options = [
+    # --- options -------------------------------------------------------------------------------
+
+    def _options(self) -> list[tuple[str, str]]:
+        value = "value." if self.key or self.upsert else ""
+        options: list[tuple[str, str]] = [
+            ("connector", "upsert-kafka" if self.upsert else "kafka"),
+            (Fragment(f"${{kafka.{self.alias}}}"), ""),
             ("topic", self.sample.topic),
-            ("scan.startup.mode", self.startup),
-            ("properties.group.id", group),
-            *self.options,
         ]
-        lines.append(",\n".join(f"  {_string(key)} = {_string(value)}" for key, value in options))
-        lines.append(")")
-        return "\n".join(lines)
-
-
-def flink_type(kind: Any) -> str | None:
-    """Return the Flink SQL type for an Arrow type of decoded JSON.
-
-    None where there is none: an object without fields, or with a field Flink cannot quote;
-    Flink's ``json`` format reads such a value into a STRING as JSON text.
-    """
-    import pyarrow as pa  # noqa: PLC0415
-
-    types = pa.types
-    if types.is_struct(kind):
-        parts = []
-        for index in range(kind.num_fields):
-            child = kind.field(index)
-            inner = flink_type(child.type)
-            if not _quotable(child.name):
-                return None
-            parts.append(f"{identifier(child.name)} {inner or 'STRING'}")
-        return f"ROW<{', '.join(parts)}>" if parts else None
-    if types.is_list(kind):
-        return f"ARRAY<{flink_type(kind.value_type) or 'STRING'}>"
-    if types.is_decimal(kind):
-        return f"DECIMAL({kind.precision}, {kind.scale})"
-    simple = {"int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "null": "STRING"}
-    return simple.get(str(kind), "STRING")
-
-
-def _standard(times: dict[str, EventTime]) -> str | None:
-    """Return the ``json.timestamp-format.standard`` most columns follow; on a tie ISO-8601."""
-    count = {s: sum(t.standard == s for t in times.values()) for s in STANDARDS}
-    if not times:
-        return None
-    return SQL if count[SQL] > len(times) - count[SQL] else next(s for s in STANDARDS if s != SQL)
-
-
-def _quotable(name: str) -> bool:
-    """Tell whether Calcite's lexer takes the name between backquotes."""
-    return 0 < len(name) <= _MAX_IDENTIFIER and not re.search(r"[\r\n\x00]", name)
-
-
-def _literal(text: str) -> str:
-    return text.replace("${", "$${")
-
-
-def _string(text: str) -> str:
-    return _literal("'" + text.replace("'", "''") + "'")
-
-
-def _comment(text: str) -> str:
-    return _literal(re.sub(r"[\r\n]+", " ", text))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+        if not self.upsert:
+            options.append(("scan.startup.mode", self.startup))
+        options.append(("properties.group.id", f"sdp-{self.table}"[:_MAX_GROUP]))
+        if self.key and self.upsert:
+            options.append(("key.format", self.key.format))
+            options += [(f"key.{name}", text) for name, text in self.key.options]
+            options += self.key.shared_options()
+        elif self.key:
+            options += self.key.table_options()
+        options.append((f"{value}format", self.value.format))
+        options += [(f"{value}{self.value.format}.{name}", text) for name, text in self.value.options]
+        return [*options, *self.options]
