@@ -74,7 +74,7 @@ def infer_table(
         ``scan.startup.mode``.
     metadata
         Add columns for the record's partition, offset and time, and for its headers where the sample
-        has any.
+        has any. A table of changes has none of them: a retraction would not match what it retracts.
     upsert
         Make an ``upsert-kafka`` table: the last value of a key is its row, a tombstone deletes it.
     changelog
@@ -139,7 +139,7 @@ class _Draft:
         self.taken = value.names
         self.primary: tuple[str, ...] = ()
         self.key = self._key()
-        self.places = self._places() if metadata else []
+        self.places = self._places() if metadata and not self.changes else []
 
     def finish(self) -> TableSketch:
         offsets = "".join(f"{p}: {s}-{e}  " for p, (s, e) in sorted(self.sample.offsets.items())).strip()
@@ -306,6 +306,9 @@ class _Draft:
             return
         millis = tuple(stamps.cast("int64").to_pylist())
         _, most = lateness(self.sample.table, EventTime(NATIVE, zoned=True, precision=3, millis=millis))
+        if self.changes:
+            self.notes.append(why)
+            return
         column = next((c.name for c in self.places if c.clause.startswith("METADATA FROM 'timestamp'")), None)
         quoted = identifier(column or free(_TIME, self.taken))
         add = f"add WATERMARK FOR {quoted} AS {quoted} - {interval(most)[1]}"

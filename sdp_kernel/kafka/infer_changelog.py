@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.kafka.ddl import ColumnSketch, count, free
+from sdp_kernel.kafka.ddl import count
 from sdp_kernel.kafka.infer_formats import ValueSketch, json_columns
 
 if TYPE_CHECKING:
@@ -13,17 +13,6 @@ if TYPE_CHECKING:
     from sdp_kernel.kafka.sample import Sample
 
 _ROW = {"debezium-json": ("after", "before"), "maxwell-json": ("data", "old")}
-_METADATA = {
-    "debezium-json": (
-        ("_ingestion_time", "TIMESTAMP_LTZ(3)", "ingestion-timestamp"),
-        ("_source", "MAP<STRING, STRING>", "source.properties"),
-    ),
-    "maxwell-json": (
-        ("_ingestion_time", "TIMESTAMP_LTZ(3)", "ingestion-timestamp"),
-        ("_database", "STRING", "database"),
-        ("_table", "STRING", "table"),
-    ),
-}
 _CHANGES = {"u", "d"}
 
 
@@ -33,7 +22,7 @@ def envelope(sample: Sample, *, changelog: bool) -> ValueSketch:
     Flink's debezium-json fails on an update or deletion without the row before it; where the sample
     has such records the envelope is all that can be read.
     """
-    columns, fields, wrapped = _outer(sample)
+    columns, wrapped = _outer(sample)
     lost = _without_before(sample, columns) if changelog else 0
     row = _row(sample, columns)
     if not changelog or lost or row is None:
@@ -47,15 +36,13 @@ def envelope(sample: Sample, *, changelog: bool) -> ValueSketch:
         elif changelog:
             made.notes.append("no row in the sample's envelopes: this is the envelope")
         return made
-    del fields
     made = json_columns(sample, sample.format, row, {name: name for name in row}, frozenset())
     if wrapped:
         made.options.append(("schema-include", "true"))
-    taken = made.names
-    for name, kind, key in _METADATA[sample.format]:
-        column = ColumnSketch(free(name, taken), kind, "", f"METADATA FROM 'value.{key}' VIRTUAL")
-        made.columns.append(column)
-        taken.add(column.name)
+    made.notes.append(
+        "no columns for offset, record time or source: what takes a row back has others than what gave it,"
+        " so Flink would never match them (changelog=False shows them)"
+    )
     return made
 
 
@@ -63,16 +50,16 @@ def _plain(sample: Sample) -> tuple[dict[str, Any], dict[str, str]]:
     return {c: sample.table.column(c) for c in sample.fields}, dict(sample.fields)
 
 
-def _outer(sample: Sample) -> tuple[dict[str, Any], dict[str, str], bool]:
-    """Return the envelope's columns, their fields, and whether a schema comes with every record."""
+def _outer(sample: Sample) -> tuple[dict[str, Any], bool]:
+    """Return the envelope's columns by field, and whether a schema comes with every record."""
     import pyarrow as pa  # noqa: PLC0415
 
     columns, fields = _plain(sample)
     by_field = {fields[c]: v for c, v in columns.items()}
     payload = by_field.get("payload")
     if payload is not None and pa.types.is_struct(payload.type) and {"op"} <= _names(payload.type):
-        return _struct(payload), {}, True
-    return by_field, fields, False
+        return _struct(payload), True
+    return by_field, False
 
 
 def _names(kind: Any) -> set[str]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sdp_kernel.kafka.cluster import Cluster
+from sdp_kernel.kafka.decode import Options
 from sdp_kernel.kafka.infer import TableSketch, infer_table
-from sdp_kernel.kafka.sample import Sample, sample
+from sdp_kernel.kafka.sample import FIELD, Sample, sample
 from sdp_kernel.settings import KafkaCluster
 
 pytestmark = pytest.mark.stack
@@ -280,7 +285,11 @@ ANY = st.recursive(
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_gateway_takes_any_names_and_declares_what_was_sketched(
-    session: Any, objects: list[dict[str, Any]], key: Any, name: str, upsert: bool  # noqa: FBT001
+    session: Any,
+    objects: list[dict[str, Any]],
+    key: Any,
+    name: str,
+    upsert: bool,  # noqa: FBT001
 ) -> None:
     import numpy as np
 
@@ -304,3 +313,134 @@ def test_the_gateway_takes_any_names_and_declares_what_was_sketched(
         session.execute(f"EXPLAIN SELECT * FROM {quoted}")
     finally:
         session.execute(f"DROP TABLE {quoted}")
+
+
+def as_format(got: Sample, name: str, **options: Any) -> Sample:
+    return replace(got, format=name, options=Options(**options))
+
+
+def csv_sample(got: Sample, *, delimiter: str | None = None) -> Sample:
+    """Read a sample of text as CSV: its columns by name, empty fields of numbers as null."""
+    lines = got.table.column("value").to_pylist()
+    rows = [next(csv.reader([line], delimiter=delimiter or ",")) for line in lines if line is not None]
+    arrays = [pa.array([row[i] for row in rows], pa.string()) for i in range(len(rows[0]))]
+    arrays = [whole(array) for array in arrays]
+    names = [f"c{i}" for i in range(len(arrays))]
+    fields = [pa.field(n, a.type, metadata={FIELD: n.encode()}) for n, a in zip(names, arrays, strict=True)]
+    rest = got.table.drop_columns(["value"])
+    table = pa.Table.from_arrays([*arrays, *rest.columns], schema=pa.schema([*fields, *rest.schema]))
+    return replace(got, format="csv", table=table, options=Options(delimiter=delimiter))
+
+
+def whole(array: pa.Array) -> pa.Array:
+    texts = [None if t == "" else t for t in array.to_pylist()]
+    for kind in (pa.int64(), pa.float64(), pa.bool_()):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return pa.array(texts, pa.string()).cast(kind)
+    return array
+
+
+def test_csv_comes_back_with_delimiter_and_empty_numbers(session: Any, send: Any) -> None:
+    got = send(b"1;a;1.5;2026-01-05 09:00:00;true", '2;"x;ü ""q""";;2026-01-05 09:00:01;false'.encode(),
+               format="text")  # fmt: skip
+    got = csv_sample(got, delimiter=";")
+    sketch = infer_table(got)
+    kinds = [c.type for c in sketch.columns[:5]]
+    assert kinds == ["BIGINT", "STRING", "DOUBLE", "TIMESTAMP(3)", "BOOLEAN"]
+    same(sketch, read_back(session, sketch), expected(got))
+    assert sketch.event_time == "c3"
+
+
+def test_csv_times_in_other_notations_are_computed(session: Any, send: Any) -> None:
+    got = csv_sample(send(b"2026-01-05T09:00:00Z,1", b"2026-01-05T09:00:01Z,2", format="text"))
+    sketch = infer_table(got)
+    rows = read_back(session, sketch)
+    assert [instant(rows[i]["c0_ltz"]) for i in (0, 1)] == [datetime(2026, 1, 5, 9, 0, i) for i in (0, 1)]
+
+
+def test_a_tab_is_a_delimiter(session: Any, send: Any) -> None:
+    got = csv_sample(send(b"1\ta,b", b"2\tc", format="text"), delimiter="\t")
+    sketch = infer_table(got)
+    same(sketch, read_back(session, sketch), expected(got))
+
+
+def test_json_behind_the_registrys_prefix_is_a_computed_column(session: Any, send: Any) -> None:
+    document = '{"a":1,"b":"ü😀","c":9007199254740993}'
+    got = as_format(send(b"\0\0\0\0\7" + document.encode(), {"key": b"k", "value": None}), "json-schema")
+    sketch = infer_table(got)
+    rows = read_back(session, sketch)
+    assert [rows[i]["value_json"] for i in (0, 1)] == [document, None]
+    assert rows[0]["value"] == b"\0\0\0\0\7" + document.encode()
+
+
+@pytest.mark.parametrize("name", ["msgpack", "protobuf"])
+def test_formats_flink_lacks_keep_their_bytes(session: Any, send: Any, name: str) -> None:
+    got = as_format(send(b"\x81\xa1a\x01", format="bytes"), name)
+    sketch = infer_table(got)
+    assert read_back(session, sketch)[0]["value"] == b"\x81\xa1a\x01"
+    assert any("no format for" in note for note in sketch.notes)
+
+
+def change(op: str, before: Any, after: Any) -> dict[str, Any]:
+    return {"before": before, "after": after, "op": op, "ts_ms": T0, "source": {"db": "d", "table": "t"}}
+
+
+A, B, C = ({"id": 1, "name": "ü", "price": 1.5, "at": T0}, {"id": 1, "name": None, "price": 2, "at": T0 + 5},
+           {"id": 2, "name": "z", "price": 0.1, "at": T0})  # fmt: skip
+CHANGES = [change("c", None, A), change("u", A, B), change("r", None, C), change("d", C, None)]
+
+
+@pytest.mark.parametrize("with_schema", [False, True])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_debezium_is_the_table_behind_it(session: Any, send: Any, *, with_schema: bool, keyed: bool) -> None:
+    def record(change: dict[str, Any]) -> dict[str, Any]:
+        value = {"schema": {"type": "struct"}, "payload": change} if with_schema else change
+        key = {"id": (change["after"] or change["before"])["id"]}
+        key = {"schema": {"type": "struct"}, "payload": key} if with_schema else key
+        return {"value": json.dumps(value).encode(), "key": json.dumps(key).encode() if keyed else None}
+
+    tombstone = [{"key": record(CHANGES[-1])["key"], "value": None}] if keyed else []
+    got = as_format(send(*map(record, CHANGES), *tombstone), "debezium-json")
+    sketch = infer_table(got)
+    created(session, sketch)
+    (row,) = selected(session, sketch)
+    assert {k: row[k] for k in B} == B
+    assert sketch.primary_key == (("id",) if keyed else ())
+    assert instant(row["at_ltz"]) == datetime(2026, 1, 5, 8, 0, 0, 5000)
+
+
+def test_the_envelope_is_plain_json_on_request_or_where_flink_would_fail(session: Any, send: Any) -> None:
+    got = as_format(send(*(json.dumps(c).encode() for c in CHANGES)), "debezium-json")
+    sketch = infer_table(got, changelog=False)
+    same(sketch, read_back(session, sketch), expected(got))
+    lost = as_format(send(json.dumps(change("u", None, B)).encode()), "debezium-json")
+    sketch = infer_table(lost, name="lost")
+    assert any("without the row before it" in note for note in sketch.notes)
+    assert len(read_back(session, sketch)) == len(CHANGES) + 1
+
+
+def test_maxwell_is_the_table_behind_it(session: Any, send: Any) -> None:
+    base = {"database": "d", "table": "t", "ts": T0 // 1000}
+    got = send(*(json.dumps({**base, "type": kind, **data}).encode() for kind, data in [
+        ("insert", {"data": A}), ("update", {"data": B, "old": {"name": "ü", "price": 1.5, "at": T0}}),
+        ("insert", {"data": C}), ("delete", {"data": C})]))  # fmt: skip
+    sketch = infer_table(as_format(got, "maxwell-json"))
+    created(session, sketch)
+    (row,) = selected(session, sketch)
+    assert {k: row[k] for k in B} == B
+
+
+def test_several_documents_a_record_are_kept_as_text(session: Any, send: Any) -> None:
+    got = send(b'{"a":1}\n{"a":2}', b'{"a":3}', format="text")
+    twice = got.table.take([0, 0, 1])
+    sketch = infer_table(replace(got, format="ndjson", table=twice))
+    rows = read_back(session, sketch)
+    assert rows[0]["value"] == '{"a":1}\n{"a":2}'
+    query = (
+        next(note for note in sketch.notes if "UNNEST" in note)
+        .split("; ")[1]
+        .removesuffix(" gives the lines")
+    )
+    session.execute(f"ALTER TABLE `{sketch.name}` SET ('scan.bounded.mode' = 'latest-offset')")
+    lines = session.execute(query.replace("…", f"`{sketch.name}`")).arrow.to_pylist()
+    assert [row["line"] for row in lines] == ['{"a":1}', '{"a":2}', '{"a":3}']
