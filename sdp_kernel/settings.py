@@ -182,6 +182,21 @@ class LocalSettings:
     task_slots: int = 8
 
 
+MASKING_ACTIONS = ("hash", "redact", "null")
+
+
+@dataclass(frozen=True)
+class MaskingSettings:
+    """``[masking]``: what is never shown. ``columns`` maps name patterns to an action.
+
+    ``key`` is a secret reference for the action ``hash``; None takes a random one that is kept in
+    the state directory.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=_frozen)
+    key: str | None = None
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything ``sdp.toml`` says; ``root`` is the directory it governs."""
@@ -191,6 +206,7 @@ class Settings:
     profiles: Mapping[str, Profile] = field(default_factory=_frozen)
     promote: PromoteSettings = field(default_factory=PromoteSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
+    masking: MaskingSettings = field(default_factory=MaskingSettings)
 
     @property
     def state_dir(self) -> Path:
@@ -244,7 +260,7 @@ def load(start: Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", hint="mend the line it names") from None
     reader = _Reader(path)
-    reader.only(data, "", {"profiles", "promote", "local"})
+    reader.only(data, "", {"profiles", "promote", "local", "masking"})
     return Settings(
         root=path.parent,
         file=path,
@@ -256,6 +272,7 @@ def load(start: Path | None = None) -> Settings:
         ),
         promote=reader.promote(reader.table(data.get("promote", {}), "promote")),
         local=reader.local(reader.table(data.get("local", {}), "local")),
+        masking=reader.masking(reader.table(data.get("masking", {}), "masking")),
     )
 
 
@@ -366,3 +383,20 @@ class _Reader:
             maven=self.get(table, "local", "maven", str, None),
             task_slots=self.get(table, "local", "task_slots", int, defaults.task_slots),
         )
+
+    def masking(self, table: dict[str, Any]) -> MaskingSettings:
+        self.only(table, "masking", {"columns", "key"})
+        columns = self.strings(self.table(table.get("columns", {}), "masking.columns"), "masking.columns")
+        for pattern, action in columns.items():
+            if action not in MASKING_ACTIONS:
+                raise self.fail(
+                    f"masking.columns.{pattern}",
+                    f"has no action {action!r}",
+                    f"use one of: {', '.join(MASKING_ACTIONS)}",
+                )
+        key = self.get(table, "masking", "key", str, None)
+        if key is not None and not _REFERENCE.match(key):
+            raise SettingsError(
+                f"{self.path}: masking.key holds a literal secret", hint='write key = "env:NAME"'
+            )
+        return MaskingSettings(_frozen(columns), key)
