@@ -133,8 +133,9 @@ def event_time(column: Any, name: str = "", table: Any = None) -> EventTime | No
         values = column.to_pylist()
         return _text(values) or _digits(values, name)
     if kind.startswith("timestamp["):
-        whole = column.cast("timestamp[us, UTC]" if "tz=" in kind else "timestamp[us]").cast("int64")
-        millis = tuple(None if v is None else v // 1000 for v in whole.to_pylist())
+        per_second = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}[column.type.unit]
+        whole = column.cast("int64").to_pylist()
+        millis = tuple(None if v is None else v * 1000 // per_second for v in whole)
         precision = {"s": 0, "ms": 3, "us": 6, "ns": 9}[column.type.unit]
         return EventTime(NATIVE, "tz=" in kind, precision, millis)
     if kind in {"int64", "double"}:

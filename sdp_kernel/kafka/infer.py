@@ -61,6 +61,7 @@ def infer_table(
     metadata: bool = True,
     upsert: bool = False,
     changelog: bool = True,
+    schema: str | None = None,
 ) -> TableSketch:
     """Propose a ``CREATE TABLE`` for the topic of a sample.
 
@@ -79,6 +80,8 @@ def infer_table(
         Make an ``upsert-kafka`` table: the last value of a key is its row, a tombstone deletes it.
     changelog
         Read Debezium's and Maxwell's envelopes as the changes they are; else as plain JSON.
+    schema
+        The writer's Avro schema (JSON), where it is known: fields that Flink cannot read are left out.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def infer_table(
             f"topic {sample.topic!r} has no record with a value, so it shows no columns",
             hint="write the CREATE TABLE by hand, or send a record and ask again",
         )
-    value = value_sketch(sample, alias, changelog=changelog and not upsert)
+    value = value_sketch(sample, alias, changelog=changelog and not upsert, schema=schema)
     draft = _Draft(sample, table, alias, startup, value, metadata=metadata, upsert=upsert)
     return draft.finish()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.kafka.ddl import ColumnSketch, Fragment, count, free, identifier, quotable, shown
+from sdp_kernel.kafka.ddl import ColumnSketch, count, free, identifier, quotable, shown
 from sdp_kernel.kafka.event_time import NATIVE, SQL, EventTime, common_standard, event_time
 from sdp_kernel.kafka.infer_types import flink_type, map_of, map_of_text, mixture
 from sdp_kernel.kafka.sample import JSON_TEXT
@@ -69,7 +69,7 @@ def raw(kind: str, note: str = "", *notes: str) -> ValueSketch:
     return ValueSketch("raw", [ColumnSketch("value", kind, note)], notes=list(notes))
 
 
-def value_sketch(sample: Sample, alias: str, *, changelog: bool) -> ValueSketch:
+def value_sketch(sample: Sample, alias: str, *, changelog: bool, schema: str | None) -> ValueSketch:
     """Return how to read a sample's values."""
     name = sample.format
     if name in {"debezium-json", "maxwell-json"}:
@@ -79,7 +79,7 @@ def value_sketch(sample: Sample, alias: str, *, changelog: bool) -> ValueSketch:
     if name == "csv":
         return _csv(sample)
     if name == "avro" and sample.fields:
-        return _avro(sample, alias)
+        return _avro(sample, alias, schema)
     if name in {"json", "ndjson"}:
         return _json_or_text(sample)
     if name == "text":
@@ -321,24 +321,9 @@ def _unread(time: EventTime) -> EventTime:
     return replace(time, standard="")
 
 
-def _avro(sample: Sample, alias: str) -> ValueSketch:
-    made = ValueSketch("avro-confluent", options=[("url", Fragment(f"${{registry.{alias}}}"))])
-    table = sample.table
-    columns = {sample.fields[c]: table.column(c) for c in sample.fields}
-    times = {name: t for name, v in columns.items() if (t := event_time(v, name, table))}
-    for name, values in columns.items():
-        made.columns.append(ColumnSketch(name, flink_type(values.type) or "STRING"))
-    skipped = sample.tombstones + sample.errors
-    _add_times(
-        made, {n: t if t.standard == NATIVE else _unread(t) for n, t in times.items()}, columns, None, skipped
-    )
-    if "_schema_id" in table.column_names:
-        seen = sorted({number for number in table["_schema_id"].to_pylist() if number is not None})
-        if len(seen) > 1:
-            made.notes.append(f"{len(seen)} schema versions: ids {', '.join(map(str, seen))}")
-    if sample.errors:
-        made.notes.append(
-            f"{sample.errors} of {count(len(sample), 'record')} cannot be read, and avro-confluent has no way"
-            " to skip them: a query that meets one fails"
-        )
+def _avro(sample: Sample, alias: str, schema: str | None) -> ValueSketch:
+    from sdp_kernel.kafka.infer_avro import avro_columns  # noqa: PLC0415
+
+    made = ValueSketch("avro-confluent")
+    avro_columns(sample, alias, made, schema)
     return made

@@ -72,13 +72,15 @@ def key_sketch(sample: Sample, taken: Collection[str], alias: str) -> KeySketch 
     name = getattr(sample, "key_format", None) or _by_type(keys.type)
     notes: list[str] = []
     if name == "avro":
-        found = _fields(keys, taken)
+        from sdp_kernel.kafka.infer_avro import read_as  # noqa: PLC0415
+
+        found = _fields(read_as(keys.type), taken)
         if found is not None and not keys.null_count:
             fields = (("avro-confluent.url", Fragment(f"${{registry.{alias}}}")),)
             return KeySketch("avro-confluent", *found, options=fields)
     parsed = _objects(keys) if name in {"json", "text"} else None
     if parsed is not None:
-        found = _fields(parsed, taken)
+        found = _fields(parsed.type, taken)
         if found is not None and not keys.null_count:
             return KeySketch("json", *found)
         if found is not None:
@@ -136,14 +138,14 @@ def _objects(keys: Any) -> Any:
     )
 
 
-def _fields(keys: Any, taken: Collection[str]) -> tuple[tuple[ColumnSketch, ...], dict[str, str], str] | None:
+def _fields(kind: Any, taken: Collection[str]) -> tuple[tuple[ColumnSketch, ...], dict[str, str], str] | None:
     """Return columns for the fields of a key, their fields, and the prefix; None if Flink cannot."""
     import pyarrow as pa  # noqa: PLC0415
 
-    if not pa.types.is_struct(keys.type) or not keys.type.num_fields:
+    if not pa.types.is_struct(kind) or not kind.num_fields:
         return None
-    kinds = [keys.type.field(index) for index in range(keys.type.num_fields)]
-    names = [kind.name for kind in kinds]
+    parts = [kind.field(index) for index in range(kind.num_fields)]
+    names = [part.name for part in parts]
     # 'key.fields' parts names with ";" and trims nothing.
     if not all(quotable(name) and ";" not in name for name in names) or len(set(names)) < len(names):
         return None
@@ -153,8 +155,8 @@ def _fields(keys: Any, taken: Collection[str]) -> tuple[tuple[ColumnSketch, ...]
     if not all(quotable(prefix + name) for name in names):
         return None
     columns = tuple(
-        ColumnSketch(prefix + kind.name, flink_type(kind.type) or "STRING", "in the record's key")
-        for kind in kinds
+        ColumnSketch(prefix + part.name, flink_type(part.type) or "STRING", "in the record's key")
+        for part in parts
     )
     return columns, dict(zip((c.name for c in columns), names, strict=True)), prefix
 

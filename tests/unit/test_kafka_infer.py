@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +15,9 @@ from sdp_kernel.errors import TopicError, UsageError
 from sdp_kernel.kafka.build import Assembly, Reading
 from sdp_kernel.kafka.event_time import interval
 from sdp_kernel.kafka.infer import identifier, infer_table, table_name
+from sdp_kernel.kafka.infer_avro import unreadable
 from sdp_kernel.kafka.read import Records
-from sdp_kernel.kafka.sample import Sample
+from sdp_kernel.kafka.sample import FIELD, Sample
 
 TOKEN = re.compile(
     r"(?P<comment>--[^\r\n]*)|(?P<name>`(?:[^`\r\n]|``)+`)|(?P<text>'(?:[^']|'')*')"
@@ -404,3 +407,52 @@ def test_comments_escape_what_is_not_printable() -> None:
     assert "\\u202e" in ddl
     assert "\u2028" not in ddl
     assert not re.search(r"(?<!\$)\$\{x\}", ddl)
+
+
+def avro_sample(**columns: Any) -> Sample:
+    base = sample_of(*([{"a": 1}] * len(next(iter(columns.values())))))
+    rest = base.table.drop_columns(["a"])
+    fields = [pa.field(n, c.type, metadata={FIELD: n.encode()}) for n, c in columns.items()]
+    schema = pa.schema([*fields, *rest.schema])
+    table = pa.Table.from_arrays([*columns.values(), *rest.columns], schema=schema)
+    return replace(base, format="avro", table=table)
+
+
+def test_avro_is_read_as_flinks_format_can() -> None:
+    sample = avro_sample(
+        i=pa.array([1], pa.int32()),
+        d=pa.array([1], pa.decimal128(9, 2)),
+        at=pa.array([1_767_600_000_000], pa.timestamp("ms", "UTC")),
+        micros=pa.array([1_767_600_000_000_000], pa.timestamp("us", "UTC")),
+        local=pa.array([1_767_600_000_000], pa.timestamp("ms")),
+        m=pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        n=pa.array([{"t": 1}], pa.struct([("t", pa.timestamp("ms", "UTC"))])),
+        e=pa.array(["A"]),
+    )
+    schema = json.dumps({"type": "record", "name": "R", "fields": [
+        {"name": "e", "type": ["null", {"type": "enum", "name": "E", "symbols": ["A"]}]}]})  # fmt: skip
+    sketch = infer_table(sample, alias="eu", schema=schema, metadata=False)
+    assert [(c.name, c.type) for c in sketch.columns] == [
+        ("i", "INT"), ("d", "DECIMAL(9, 2)"), ("at", "TIMESTAMP(3)"), ("micros", "BIGINT"),
+        ("local", "TIMESTAMP(3)"), ("m", "MAP<STRING, BIGINT>"), ("n", "ROW<`t` TIMESTAMP(3)>"),
+        ("at_ltz", "TIMESTAMP_LTZ(3)"), ("micros_ltz", "TIMESTAMP_LTZ(3)"),
+    ]  # fmt: skip
+    assert "'avro-confluent.url' = ${registry.eu}" in sketch.ddl
+    assert any("'e' (an enum)" in note for note in sketch.notes)
+    assert sketch.event_time == "at_ltz"
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ({"type": "fixed", "name": "F", "size": 2}, "fixed"),
+        (["null", "int", "string"], "a union"),
+        ({"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["A"]}}, "an enum"),
+        ({"type": "record", "name": "N", "fields": [{"name": "x", "type": ["int", "string"]}]}, "a union"),
+        (["null", "string"], None),
+        ({"type": "record", "name": "R2", "fields": [{"name": "next", "type": ["null", "R2"]}]}, None),
+    ],
+)
+def test_what_avro_confluent_cannot_read_is_known_from_the_schema(kind: Any, why: str | None) -> None:
+    schema = json.dumps({"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]})
+    assert unreadable(schema) == ({"x": why} if why else {})
