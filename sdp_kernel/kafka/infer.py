@@ -103,9 +103,10 @@ def infer_table(
 
 
 def _check(table: str, alias: str, startup: str, *, upsert: bool) -> None:
-    if not quotable(table):
+    if not quotable(table) or not table.strip():
         raise UsageError(
-            f"{shown(table)} cannot be a table name", hint=f"use 1 to {MAX_IDENTIFIER} characters on one line"
+            f"{shown(table)} cannot be a table name",
+            hint=f"use 1 to {MAX_IDENTIFIER} characters on one line, not only spaces",
         )
     if not _ALIAS.fullmatch(alias):
         raise UsageError(f"{alias!r} cannot be a Kafka alias", hint="use letters, digits and underscores")

@@ -280,7 +280,7 @@ ANY = st.recursive(
 @given(
     st.lists(st.dictionaries(HOSTILE, ANY, max_size=5), min_size=1, max_size=3),
     st.none() | st.dictionaries(HOSTILE, ANY, min_size=1, max_size=3) | HOSTILE,
-    HOSTILE.filter(lambda n: n and not {*"\r\n"} & {*n} and len(n) <= 128),
+    HOSTILE.filter(lambda n: n.strip() and not {*"\r\n"} & {*n} and len(n) <= 128),
     st.booleans(),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
