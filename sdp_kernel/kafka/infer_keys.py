@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 KEY = "_key"
 _PREFIX = "key_"
+_LISTED = re.compile(r"[;'\"]|^\s|\s$")
 _NUMBER_WIDTHS = {4: "INT", 8: "BIGINT"}
 
 
@@ -146,8 +148,8 @@ def _fields(kind: Any, taken: Collection[str]) -> tuple[tuple[ColumnSketch, ...]
         return None
     parts = [kind.field(index) for index in range(kind.num_fields)]
     names = [part.name for part in parts]
-    # 'key.fields' parts names with ";" and trims nothing.
-    if not all(quotable(name) and ";" not in name for name in names) or len(set(names)) < len(names):
+    # 'key.fields' parts names with ";" and takes quotes; such a key stays whole.
+    if not all(quotable(name) and not _LISTED.search(name) for name in names) or len(set(names)) < len(names):
         return None
     prefix = ""
     while any(prefix + name in taken for name in names):
