@@ -460,7 +460,7 @@ def test_what_avro_confluent_cannot_read_is_known_from_the_schema(kind: Any, why
     assert unreadable(schema) == ({"x": why} if why else {})
 
 
-@pytest.mark.parametrize("name", ["a;b", '"', "'a", " a", "a "])
+@pytest.mark.parametrize("name", ["a;b", '"', "'a", " a", "a ", "\x1b"])
 def test_a_key_whose_fields_cannot_be_listed_stays_whole(name: str) -> None:
     sketch = infer_table(sample_of({"x": 1}, keys=[json.dumps({name: 1}).encode()]))
     assert (sketch.columns[0].name, sketch.columns[0].type) == ("_key", "STRING")
