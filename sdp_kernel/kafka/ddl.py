@@ -71,9 +71,9 @@ class TableSketch:
 
 
 def quotable(name: str) -> bool:
-    """Tell whether Flink's parser takes the name between backquotes."""
+    """Tell whether Flink's parser and planner take the name between backquotes; a blank one they do not."""
     units = len(name) + sum(char > "\uffff" for char in name)
-    return 0 < units <= MAX_IDENTIFIER and not re.search(r"[\r\n]|[\ud800-\udfff]", name)
+    return bool(name.strip()) and units <= MAX_IDENTIFIER and not re.search(r"[\r\n]|[\ud800-\udfff]", name)
 
 
 def identifier(name: str) -> str:

@@ -103,7 +103,7 @@ def infer_table(
 
 
 def _check(table: str, alias: str, startup: str, *, upsert: bool) -> None:
-    if not quotable(table) or not table.strip():
+    if not quotable(table):
         raise UsageError(
             f"{shown(table)} cannot be a table name",
             hint=f"use 1 to {MAX_IDENTIFIER} characters on one line, not only spaces",

@@ -148,7 +148,7 @@ def _fields(kind: Any, taken: Collection[str]) -> tuple[tuple[ColumnSketch, ...]
         return None
     parts = [kind.field(index) for index in range(kind.num_fields)]
     names = [part.name for part in parts]
-    # 'key.fields' parts names with ";" takes quotes and trims; such a key stays whole.
+    # 'key.fields' parts names with ";", takes quotes and trims; such a key stays whole.
     if not all(quotable(name) and not _LISTED.search(name) for name in names) or len(set(names)) < len(names):
         return None
     prefix = ""
