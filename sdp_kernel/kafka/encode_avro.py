@@ -121,11 +121,14 @@ def _avro(rows: Rows, chosen: Chosen, *, single: bool) -> list[bytes]:
             raise Unwritable(row, column, "the schema keeps milliseconds, and it has more")
         buffer = io.BytesIO()
         try:
+            fits = fastavro.validate(record, schema, raise_errors=False)  # the writer cuts 1.5 to 1
             fastavro.schemaless_writer(
                 buffer, schema, record, strict_allow_default=True, disable_tuple_notation=True
             )
         except Exception as error:  # noqa: BLE001  (fastavro raises whatever Python does)
             raise _why(row, record, schema, error) from None
+        if not fits:
+            raise _why(row, record, schema, ValueError("a value does not fit"))
         out.append(buffer.getvalue())
     return out
 
