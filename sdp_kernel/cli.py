@@ -163,7 +163,7 @@ def sample(topic: str, n: int, *, head: bool, format_: str | None, profile: str,
     from sdp_kernel.workbench import connect  # noqa: PLC0415
 
     with connect(profile) as wb:
-        result = wb.sample(topic, n=n, where="head" if head else "tail", format=format_, cluster=cluster)
+        result = wb.sample(topic, n=n, at="head" if head else "tail", format=format_, cluster=cluster)
     click.echo(result.df.to_string(index=False))
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel import settings as settings_
 from sdp_kernel.errors import NotValidated, StatementError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import pandas as pd
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.session import Session
     from sdp_kernel.kafka.cluster import Cluster
     from sdp_kernel.kafka.infer import TableSketch
-    from sdp_kernel.kafka.sample import Sample
+    from sdp_kernel.kafka.offsets import At
+    from sdp_kernel.kafka.sample import Progress, Sample
     from sdp_kernel.kafka.topics import TopicDetail
     from sdp_kernel.local.stack import Stack
+    from sdp_kernel.masking import Policy
     from sdp_kernel.promote import Plan, Topic
 
 
@@ -65,6 +69,16 @@ def connect(
     return Workbench(loaded, chosen, notify=notify, progress=progress)
 
 
+def _fragments(profile: settings_.Profile) -> dict[str, str]:
+    """Return what ``${kafka.ALIAS}`` and ``${registry.ALIAS}`` stand for."""
+    fragments = {f"kafka.{c.alias}": c.sql_fragment() for c in profile.kafka.values()}
+    return fragments | {
+        f"registry.{c.alias}": settings_.quote(c.registry_url)
+        for c in profile.kafka.values()
+        if c.registry_url is not None
+    }
+
+
 class Workbench:
     """One profile, opened: its gateway session, its Kafka clusters, its queries.
 
@@ -98,6 +112,13 @@ class Workbench:
         where = self._profile.gateway or "embedded stack"
         return f"<Workbench {self._profile.name}: {where}>"
 
+    @cached_property
+    def masking(self) -> Policy:
+        """What is hidden in samples and results, as ``[masking]`` says."""
+        from sdp_kernel.masking import Policy  # noqa: PLC0415
+
+        return Policy.from_settings(self.settings)
+
     @property
     def stack(self) -> Stack:
         """The embedded stack of this project."""
@@ -126,7 +147,7 @@ class Workbench:
                 profile.gateway or "",
                 jobmanager=profile.jobmanager,
                 properties=profile.session,
-                fragments={f"kafka.{c.alias}": c.sql_fragment() for c in profile.kafka.values()},
+                fragments=_fragments(profile),
                 defaults=profile.parameters,
                 ledger=Ledger(self.settings.make_state_dir() / "ledgers" / name),
                 read_only=profile.read_only,
@@ -240,15 +261,74 @@ class Workbench:
         topic: str,
         *,
         n: int = 100,
-        where: str = "tail",
+        at: At = "tail",
+        since: str | float | datetime | None = None,
+        until: str | float | datetime | None = None,
+        partition: int | Collection[int] | None = None,
+        offset: int | None = None,
+        key: str | bytes | None = None,
+        where: str | None = None,
+        seed: int | None = None,
         format: str | None = None,  # noqa: A002 - the word Kafka and Flink use
+        key_format: str | None = None,
+        unwrap: bool = False,
+        delimiter: str | None = None,
+        header: Sequence[str] | None = None,
         cluster: str | None = None,
         timeout: float = 10.0,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> Sample:
-        """Read ``n`` messages without joining a group or committing; see :func:`kafka.sample.sample`."""
-        from sdp_kernel.kafka.sample import sample  # noqa: PLC0415
+        """Read ``n`` messages without joining a group or committing.
 
-        return sample(self.cluster(cluster), topic, n=n, where=where, format=format, timeout=timeout)  # type: ignore[arg-type]
+        Parameters
+        ----------
+        at
+            ``tail`` (the newest), ``head`` (the oldest) or ``random`` (uniform over the offsets;
+            ``seed`` repeats a choice).
+        since, until
+            A time window: ``2h`` (ago), ``now``, an ISO time (UTC where it has no zone), epoch ms.
+            With ``since`` alone the sample begins there.
+        partition, offset
+            Only these partitions; start at an offset (negative: from the end).
+        key, where
+            Only records with this key; only rows for which an SQL condition over the columns holds.
+        format, key_format
+            Detected from the bytes where not given.
+        unwrap
+            Show the row inside a Debezium or Maxwell envelope.
+        delimiter, header
+            CSV's.
+        on_progress
+            Called up to four times a second while reading.
+
+        Raises
+        ------
+        UsageError, TopicNotFound, TopicError, BrokerUnreachable
+            As :func:`sdp_kernel.kafka.sample.sample`.
+        """
+        from sdp_kernel.kafka.decode import Options  # noqa: PLC0415
+        from sdp_kernel.kafka.sample import sample  # noqa: PLC0415
+        from sdp_kernel.kafka.times import epoch_ms  # noqa: PLC0415
+
+        return sample(
+            self.cluster(cluster),
+            topic,
+            n=n,
+            at="head" if at == "tail" and since is not None and until is None else at,
+            since=None if since is None else epoch_ms(since),
+            until=None if until is None else epoch_ms(until),
+            partitions=(partition,) if isinstance(partition, int) else partition,
+            offset=offset,
+            key=key,
+            where=where,
+            seed=seed,
+            format=format,
+            key_format=key_format,
+            options=Options(unwrap, delimiter, tuple(header) if header is not None else None),
+            timeout=timeout,
+            mask=self._mask,
+            on_progress=on_progress,
+        )
 
     def table(
         self,
@@ -257,14 +337,51 @@ class Workbench:
         n: int = 1000,
         name: str | None = None,
         cluster: str | None = None,
-        format: str | None = None,  # noqa: A002
+        startup: str = "earliest-offset",
+        metadata: bool = True,
+        upsert: bool = False,
+        changelog: bool = True,
+        **options: Any,
     ) -> TableSketch:
-        """Infer a CREATE TABLE from a sample of ``n`` messages."""
+        """Infer a CREATE TABLE from a sample of ``n`` messages.
+
+        Parameters
+        ----------
+        startup
+            ``scan.startup.mode``.
+        metadata
+            Declare the record's time, partition, offset and headers too.
+        upsert
+            Make it an ``upsert-kafka`` table: the newest record of each key.
+        changelog
+            Read Debezium and Maxwell envelopes as changes; false shows them as they are.
+        options
+            As :meth:`sample` takes.
+        """
         from sdp_kernel.kafka.infer import infer_table  # noqa: PLC0415
 
         opened = self.cluster(cluster)
-        sample = self.sample(topic, n=n, cluster=cluster, format=format)
-        return infer_table(sample, name=name, alias=opened.alias)
+        sample = self.sample(topic, n=n, cluster=cluster, **options)
+        return infer_table(
+            sample, name=name, alias=opened.alias, startup=startup, metadata=metadata, upsert=upsert,
+            changelog=changelog, schema=self._schema(opened, sample),
+        )  # fmt: skip
+
+    def _schema(self, cluster: Cluster, sample: Sample) -> str | None:
+        """Return the newest schema that an Avro sample was written with."""
+        if (
+            sample.format != "avro"
+            or cluster.registry is None
+            or "_schema_id" not in sample.table.column_names
+        ):
+            return None
+        ids = [number for number in sample.table["_schema_id"].to_pylist() if number is not None]
+        return cluster.registry.schema(ids[-1]).text if ids else None
+
+    def _mask(self, table: Any) -> Any:
+        from sdp_kernel.masking import mask  # noqa: PLC0415
+
+        return mask(table, self.masking)
 
     def promote(
         self,

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from sdp_kernel.kafka.registry import Registry
 
-FORMATS = (
-    "json", "ndjson", "csv", "text", "bytes", "debezium-json", "maxwell-json", "msgpack",
-    "avro", "protobuf", "json-schema",
-)  # fmt: skip
+FORMATS = ("json", "text", "bytes")
 REGISTRY_FORMATS = ("avro", "protobuf", "json-schema")
 VALUE = "value"
 
@@ -154,7 +151,7 @@ def decoder(name: str, *, options: Options | None = None, registry: Registry | N
     return made
 
 
-def detect(values: Sequence[bytes | None]) -> str | None:
+def detect(values: Sequence[bytes | None], registry: Registry | None = None) -> str | None:
     """Tell the format of values from the bytes of up to 100 of them, evenly spread.
 
     JSON where more than half are JSON objects or arrays; else text where more than half are
@@ -163,6 +160,7 @@ def detect(values: Sequence[bytes | None]) -> str | None:
     """
     import msgspec  # noqa: PLC0415
 
+    del registry
     some = [value for value in values if value]
     if not some:
         return None
@@ -203,3 +201,14 @@ def decode_keys(keys: Sequence[bytes | None]) -> Any:
         return pa.array([None if k is None else k.decode() for k in keys], pa.string())
     except UnicodeDecodeError:
         return pa.array(keys, pa.binary())
+
+
+def decode_key_column(
+    keys: Sequence[bytes | None], name: str | None, registry: Registry | None
+) -> tuple[str, Any, dict[int, str]]:
+    """Return the format the keys were read as, one Arrow array, and the keys that could not be read."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    del name, registry
+    array = decode_keys(keys)
+    return ("text" if pa.types.is_string(array.type) else "bytes"), array, {}

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import UsageError
+from sdp_kernel.kafka.build import FIELD, JSON_TEXT, METADATA, Assembly, Built, Reading
 from sdp_kernel.kafka.cluster import check_topic_name
-from sdp_kernel.kafka.decode import FORMATS, decode_keys, decoder, detect
-from sdp_kernel.kafka.offsets import Where, further_back, plan
-from sdp_kernel.kafka.read import Records, read
+from sdp_kernel.kafka.decode import FORMATS, REGISTRY_FORMATS, Options, decoder
+from sdp_kernel.kafka.offsets import rounds, window
+from sdp_kernel.kafka.read import Ending, Records, collector_paused, join, stream
+from sdp_kernel.kafka.selection import MAX_BYTES, Progress, Selection
+from sdp_kernel.kafka.where import Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import pandas as pd
 
     from sdp_kernel.kafka.cluster import Cluster
-    from sdp_kernel.kafka.decode import Decoded
-    from sdp_kernel.kafka.offsets import Range
+    from sdp_kernel.kafka.offsets import At
 
-METADATA = ("_key", "_partition", "_offset", "_timestamp", "_headers", "_error", "_raw")
-FIELD = b"sdp.field"
-JSON_TEXT = b"sdp.json_text"
+__all__ = ["FIELD", "JSON_TEXT", "METADATA", "Progress", "Sample", "Selection", "sample"]
+_EVALUATED = 20_000
+_PROGRESS_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,13 @@ class Sample:
 
     Attributes
     ----------
-    topic, format
-        Name, and the format the values were read as; ``empty`` where there was none to detect.
+    topic, format, key_format
+        Name, and the formats values and keys were read as; ``empty`` where there was none to detect.
     table
         ``pyarrow.Table``: the value's fields in the order first seen, then ``_key``,
-        ``_partition``, ``_offset``, ``_timestamp`` (timestamp[ms, UTC]) and ``_headers``; where
-        a value could not be decoded, also ``_error`` (reason) and ``_raw`` (bytes).
+        ``_partition``, ``_offset``, ``_timestamp`` (timestamp[ms, UTC]) and ``_headers``, then what
+        the format adds (``_schema_id``, ``_op``); where something could not be decoded, also
+        ``_error`` (reason) and ``_raw`` (the value's bytes).
     requested
         Records asked for; ``len()`` is what there is.
     read
@@ -47,9 +52,15 @@ class Sample:
     errors
         Rows that could not be decoded.
     tombstones
-        Rows without a value.
+        Records without a value.
     complete
-        False where the brokers stopped answering before everything planned was read.
+        False where reading ended early; ``stopped`` says why.
+    stopped
+        ``""``, ``time-out`` (the brokers gave nothing more), ``size limit`` or ``interrupted``.
+    value_bytes
+        Size of each row's value in bytes (numpy, int64).
+    options
+        How the format was read.
     """
 
     topic: str
@@ -60,21 +71,31 @@ class Sample:
     offsets: Mapping[int, tuple[int, int]]
     errors: int = 0
     tombstones: int = 0
-    complete: bool = True
+    stopped: str = ""
+    key_format: str = "empty"
+    value_bytes: Any = field(default=None, repr=False)
+    options: Options = field(default_factory=Options, repr=False)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything planned was read."""
+        return not self.stopped
+
     @cached_property
     def df(self) -> pd.DataFrame:
-        """The table as a pandas DataFrame."""
-        frame: pd.DataFrame = self.table.to_pandas()
-        return frame
+        """The table as a pandas DataFrame; integers with nulls stay integers (``Int64``)."""
+        from sdp_kernel.frames import to_pandas  # noqa: PLC0415
+
+        return to_pandas(self.table)
 
     @property
     def value_columns(self) -> list[str]:
         """Names of the columns that come from the record's value."""
-        return [name for name in self.table.column_names if name not in METADATA]
+        names = self.table.column_names
+        return list(names[: names.index("_key")])
 
     @property
     def fields(self) -> dict[str, str]:
@@ -99,26 +120,45 @@ def sample(
     topic: str,
     *,
     n: int = 100,
-    where: Where = "tail",
+    at: At = "tail",
+    since: int | None = None,
+    until: int | None = None,
+    partitions: Collection[int] | None = None,
+    offset: int | None = None,
+    key: str | bytes | None = None,
+    where: str | None = None,
+    seed: int | None = None,
     format: str | None = None,  # noqa: A002
+    key_format: str | None = None,
+    options: Options | None = None,
     timeout: float = 10.0,
+    max_bytes: int = MAX_BYTES,
+    mask: Callable[[Any], Any] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Sample:
-    """Read the newest (``tail``) or oldest (``head``) ``n`` records of a topic.
+    """Read some records of a topic: see :class:`Selection` for which.
 
     Newest and oldest go by the records' timestamps, then partition and offset; rows are in that
-    order. At most ``n`` records of each partition are read, fewer where times let it be known.
+    order. An interrupt ends reading and keeps what came.
 
     Parameters
     ----------
-    format
-        ``json``, ``text`` or ``bytes``; None to detect it from the bytes.
+    format, key_format
+        One of ``decode.FORMATS``; None to detect it from the bytes.
+    options
+        How to read the format.
     timeout
         Seconds without a new record after which reading stops.
+    mask
+        Takes and returns a ``pyarrow.Table``; applied before anything is compared with ``where``.
+    on_progress
+        Called up to four times a second while reading.
 
     Raises
     ------
     UsageError
-        An argument cannot be right; nothing has been asked of the cluster.
+        An argument cannot be right; nothing has been asked of the cluster. Also where ``where``
+        names a column that no record has.
     TopicNotFound
         With close matches in the hint.
     BrokerUnreachable
@@ -127,152 +167,203 @@ def sample(
         Kafka refused to give records.
     """
     check_topic_name(topic)
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise UsageError(f"a sample of {n!r} records", hint="n must be a whole number from 1")
-    if where not in get_args(Where):
-        raise UsageError(f"there is no place {where!r} in a topic", hint="use tail or head")
-    if format is not None and format not in FORMATS:
-        raise UsageError(f"there is no format {format!r}", hint=f"use one of: {', '.join(FORMATS)}")
-    cluster.metadata()
-    watermarks = cluster.watermarks(topic, cluster.partitions(topic))
-    ranges = plan(cluster, topic, watermarks, n, where)
-    seen = {r.partition: r for r in ranges}
-    records = read(cluster, {topic: ranges}, timeout=timeout)[topic]
-    while where == "tail" and len(records) < n and records.complete:
-        ranges = further_back(ranges, watermarks)
-        if not ranges:
-            break
-        records += read(cluster, {topic: ranges}, timeout=timeout)[topic]
-        seen |= {r.partition: replace_start(seen[r.partition], r.start) for r in ranges}
-    return build(
-        topic,
-        _cut(records, n, where),
-        format_name=format,
-        requested=n,
-        read_count=len(records),
-        offsets=_spans(watermarks, seen, records),
-    )
+    chosen = Selection(
+        n, at, since, until, tuple(sorted(set(partitions))) if partitions is not None else None,
+        offset, key, where, seed, max_bytes,
+    )  # fmt: skip
+    reading = Reading(format, key_format, options or Options(), _registry(cluster, format, key_format))
+    if offset is not None and at == "tail":
+        chosen = replace(chosen, at="head")
+    run = _Run(cluster, topic, chosen, reading, mask, on_progress)
+    return run.sample(timeout)
 
 
-def replace_start(r: Range, start: int) -> Range:
-    """Return ``r`` from ``start`` on."""
-    return type(r)(r.partition, start, r.end, r.limit)
+def _registry(cluster: Cluster, *formats: str | None) -> Any:
+    registry = cluster.registry
+    for name in formats:
+        if name is not None and name not in FORMATS:
+            raise UsageError(f"there is no format {name!r}", hint=f"use one of: {', '.join(FORMATS)}")
+        if name in REGISTRY_FORMATS:
+            decoder(name, registry=registry)
+    return registry
 
 
-def _spans(
-    watermarks: Mapping[int, tuple[int, int]], seen: Mapping[int, Range], records: Records
-) -> dict[int, tuple[int, int]]:
-    """Return what was looked at; a range with a limit ends after its last record."""
-    last: dict[int, int] = {}
-    if any(r.limit is not None for r in seen.values()):
-        last = dict(zip(records.partitions.tolist(), records.offsets.tolist(), strict=True))
-    spans: dict[int, tuple[int, int]] = {}
-    for partition, (_, high) in watermarks.items():
-        r = seen.get(partition)
-        if r is None:
-            spans[partition] = (high, high)
-        elif r.limit is None:
-            spans[partition] = (r.start, r.end)
+class _Run:
+    """One sample in the making."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        topic: str,
+        selection: Selection,
+        reading: Reading,
+        mask: Callable[[Any], Any] | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.cluster, self.topic, self.selection, self.reading = cluster, topic, selection, reading
+        self.mask = mask or (lambda table: table)
+        self.on_progress = on_progress
+        self.where = Where(selection.where) if selection.where is not None else None
+        key = selection.key
+        self.key = key.encode() if isinstance(key, str) else key
+        self.assembly = Assembly(reading)
+        self.read = self.bytes = self.most = 0
+        self.columns: list[str] = []
+        self.last: dict[int, int] = {}
+        self.seen: dict[int, tuple[int, int]] = {}
+        self.known: set[tuple[int, int]] = set()
+        self.stopped = ""
+        self._next = 0.0
+
+    def sample(self, timeout: float) -> Sample:
+        spans = self._spans()
+        self.most = sum(high - low for low, high in spans.values())
+        s = self.selection
+        with closing(self.assembly), collector_paused():
+            try:
+                for ranges in rounds(
+                    self.cluster, self.topic, spans, s.n, s.at, filtered=s.filtered, seed=s.seed
+                ):
+                    for r in ranges:
+                        low, high = self.seen.get(r.partition, (r.start, r.end))
+                        self.seen[r.partition] = (min(low, r.start), max(high, r.end))
+                    self._read(ranges, timeout)
+                    if self.stopped or len(self.assembly) >= s.n:
+                        break
+            except KeyboardInterrupt:
+                self.stopped = "interrupted"
+            built = self.assembly.finish(self._order)
+        if self.where is not None and not len(self.assembly):
+            self.where.check(self.columns)
+        return self._made(built, spans)
+
+    def _spans(self) -> dict[int, tuple[int, int]]:
+        s = self.selection
+        there = self.cluster.partitions(self.topic)
+        if s.partitions is not None and (unknown := sorted(set(s.partitions) - set(there))):
+            raise UsageError(
+                f"topic {self.topic!r} has no partition {', '.join(map(str, unknown))}",
+                hint=f"it has the partitions 0 to {len(there) - 1}",
+            )
+        watermarks = self.cluster.watermarks(self.topic, there if s.partitions is None else s.partitions)
+        return window(self.cluster, self.topic, watermarks, since=s.since, until=s.until, offset=s.offset)
+
+    def _read(self, ranges: list[Any], timeout: float) -> None:
+        ending = Ending()
+        s = self.selection
+        pending: list[Records] = []
+        with closing(stream(self.cluster, {self.topic: ranges}, timeout=timeout, ending=ending)) as parts:
+            for _, records in parts:
+                self.read += len(records)
+                self._note(records)
+                if not s.filtered:
+                    self._keep(records)
+                else:
+                    pending.append(records)
+                    if sum(map(len, pending)) >= _EVALUATED or s.at == "head":
+                        self._keep(self._filter(join(pending)))
+                        pending = []
+                self._tell()
+                if self.stopped or (s.filtered and s.at == "head" and len(self.assembly) >= s.n):
+                    return
+        if pending:
+            self._keep(self._filter(join(pending)))
+        if not ending.complete:
+            self.stopped = "time-out"
+
+    def _note(self, records: Records) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        for partition in np.unique(records.partitions).tolist():
+            newest = int(records.offsets[records.partitions == partition].max())
+            self.last[partition] = max(self.last.get(partition, -1), newest)
+
+    def _keep(self, records: Records) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        s = self.selection
+        if s.since is not None or s.until is not None:
+            low = -(2**63) if s.since is None else s.since
+            high = 2**63 - 1 if s.until is None else s.until
+            inside = (records.timestamps >= low) & (records.timestamps < high)
+            records = records.pick(np.flatnonzero(inside))
+        if s.at == "random":  # a later round may meet an offset again
+            keys = zip(records.partitions.tolist(), records.offsets.tolist(), strict=True)
+            new = [row for row, at in enumerate(keys) if at not in self.known]
+            records = records.pick(np.array(new, np.int64))
+            self.known.update(zip(records.partitions.tolist(), records.offsets.tolist(), strict=True))
+        self.bytes += int(records.sizes().sum())
+        self.assembly.add(records)
+        if self.bytes > s.max_bytes:
+            self.stopped = "size limit"
+
+    def _filter(self, records: Records) -> Records:
+        import numpy as np  # noqa: PLC0415
+
+        if self.key is not None:
+            records = records.pick(np.flatnonzero([key == self.key for key in records.keys]))
+        if self.where is not None and len(records):
+            assembly = Assembly(self.reading)
+            assembly.add(records)
+            table = self.mask(assembly.finish().table)
+            assembly.close()
+            self.columns = table.column_names
+            rows = self.where.rows(table)
+            if len(table) == len(records):
+                records = records.pick(rows)
+            else:  # several rows a record
+                at = dict.fromkeys(
+                    zip(table["_partition"].to_pylist(), table["_offset"].to_pylist(), strict=True)
+                )
+                number = {key: row for row, key in enumerate(at)}
+                hits = zip(
+                    table["_partition"].take(rows).to_pylist(), table["_offset"].take(rows).to_pylist(),
+                    strict=True,
+                )  # fmt: skip
+                records = records.pick(np.array(sorted({number[key] for key in hits}), np.int64))
+        return records
+
+    def _order(self, timestamps: Any, partitions: Any, offsets: Any) -> Any:
+        """Order by (timestamp, partition, offset) and keep the last or first ``n``."""
+        import numpy as np  # noqa: PLC0415
+
+        s = self.selection
+        if bool(np.all(np.diff(timestamps) >= 0)) and len(set(partitions[:1]) | set(self.last)) < 2:  # noqa: PLR2004
+            order = np.arange(len(timestamps))
         else:
-            spans[partition] = (r.start, last.get(partition, r.start - 1) + 1)
-    return spans
+            order = np.lexsort((offsets, partitions, timestamps))
+        if len(order) <= s.n:
+            return order
+        if s.at == "random":  # a round may find more than were missing
+            chosen = np.random.default_rng(s.seed).choice(len(order), s.n, replace=False)
+            return order[np.sort(chosen)]
+        return order[-s.n :] if s.at == "tail" else order[: s.n]
 
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if self.on_progress is not None and now >= self._next:
+            self._next = now + _PROGRESS_SECONDS
+            self.on_progress(Progress(self.read, len(self.assembly), self.most))
 
-def _cut(records: Records, n: int, where: Where) -> Records:
-    """Order by (timestamp, partition, offset) and keep the last or first ``n``."""
-    import numpy as np  # noqa: PLC0415
-
-    order = np.argsort(records.timestamps, kind="stable")  # they come by partition and offset
-    return records.pick(order[-n:] if where == "tail" else order[:n])
-
-
-def build(
-    topic: str,
-    records: Records,
-    *,
-    format_name: str | None,
-    requested: int,
-    read_count: int,
-    offsets: Mapping[int, tuple[int, int]],
-) -> Sample:
-    """Decode records into a sample."""
-    values = records.values  # noqa: PD011
-    name = format_name or detect(values)
-    decoded = decoder(name or "bytes").decode(values)
-    if name is None:  # only tombstones and empty values, or nothing at all
-        decoded = type(decoded)({})
-    return Sample(
-        topic=topic,
-        format=name or "empty",
-        table=_table(records, decoded),
-        requested=requested,
-        read=read_count,
-        offsets=offsets,
-        errors=len(decoded.errors),
-        tombstones=values.count(None),
-        complete=records.complete,
-    )
-
-
-def _table(records: Records, decoded: Decoded) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-
-    fields: list[Any] = []
-    arrays: list[Any] = []
-    for name, column in _renamed(decoded.columns):
-        metadata: dict[bytes, bytes] = {}
-        if name[1] in decoded.fields:
-            metadata[FIELD] = decoded.fields[name[1]].encode()
-        if name[1] in decoded.text_of_json:
-            metadata[JSON_TEXT] = b"true"
-        fields.append(pa.field(name[0], column.type, metadata=metadata or None))
-        arrays.append(column)
-    header = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
-    metadata_columns = {
-        "_key": decode_keys(records.keys),
-        "_partition": pa.array(records.partitions, pa.int32()),
-        "_offset": pa.array(records.offsets, pa.int64()),
-        "_timestamp": pa.array(records.timestamps, mask=records.timestamps < 0).cast(
-            pa.timestamp("ms", "UTC")
-        ),
-        "_headers": _headers(records, header),
-    }
-    if decoded.errors:
-        values = records.values  # noqa: PD011
-        errors: list[str | None] = [None] * len(records)
-        raw: list[bytes | None] = [None] * len(records)
-        for row, reason in decoded.errors.items():
-            errors[row], raw[row] = reason, values[row]
-        metadata_columns["_error"] = pa.array(errors, pa.string())
-        metadata_columns["_raw"] = pa.array(raw, pa.binary())
-    for name_, column in metadata_columns.items():
-        fields.append(pa.field(name_, column.type))
-        arrays.append(column)
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
-
-
-def _renamed(columns: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Give ((column, decoded name), array): underscores follow a name that is taken."""
-    taken = {*METADATA, *columns} - {name for name in columns if name not in METADATA}
-    used = {name for name in columns if name not in METADATA}
-    for name, array in columns.items():
-        new = name
-        if name in METADATA:
-            while new in taken or new in used:
-                new += "_"
-            used.add(new)
-        yield (new, name), array
-
-
-def _headers(records: Records, kind: Any) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-
-    if not any(records.headers):
-        return pa.nulls(len(records), kind)
-    return pa.array(
-        [
-            [{"key": key, "value": value} for key, value in pairs] if pairs else None
-            for pairs in records.headers
-        ],
-        kind,
-    )
+    def _made(self, built: Built, spans: Mapping[int, tuple[int, int]]) -> Sample:
+        offsets = {}
+        partial = self.selection.at == "head" or bool(self.stopped)
+        for partition, (_, high) in spans.items():
+            low, end = self.seen.get(partition, (high, high))
+            if partial and partition in self.seen:
+                end = min(end, self.last.get(partition, low - 1) + 1)
+            offsets[partition] = (low, end)
+        return Sample(
+            topic=self.topic,
+            format=built.value_format,
+            table=self.mask(built.table),
+            requested=self.selection.n,
+            read=self.read,
+            offsets=offsets,
+            errors=built.errors,
+            tombstones=built.tombstones,
+            stopped=self.stopped,
+            key_format=built.key_format,
+            value_bytes=built.value_bytes,
+            options=self.reading.options,
+        )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from sdp_kernel.flink.query import Query
+    from sdp_kernel.kafka.offsets import At
     from sdp_kernel.workbench import Workbench
 
 DEFAULT_LIMIT = 10_000
@@ -159,10 +160,8 @@ class SdpMagics(Magics):
         if args.head and args.tail:
             raise BadUsage("--head or --tail, not both")
         _check_variable(args.variable)
-        where = "head" if args.head else "tail"
-        sample = self.workbench.sample(
-            args.topic, n=args.n, where=where, format=args.format, cluster=args.cluster
-        )
+        at: At = "head" if args.head else "tail"
+        sample = self.workbench.sample(args.topic, n=args.n, at=at, format=args.format, cluster=args.cluster)
         display.sample(sample)
         frame = sample.df
         if args.variable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,10 @@ from sdp_kernel.settings import KafkaCluster
 pytestmark = pytest.mark.stack
 
 T0 = 1_767_600_000_000
+
+
+def flink_type(described: str) -> str:
+    return re.sub(r" \*(ROW|PROC)TIME\*", "", described).removesuffix(" NOT NULL")
 
 
 @pytest.fixture
@@ -50,7 +55,7 @@ def created(session: Any, sketch: TableSketch) -> None:
     """Create the table and check that its columns are exactly the sketched ones."""
     session.execute(sketch.ddl)
     described = session.execute(f"DESCRIBE `{sketch.name}`").arrow.to_pylist()
-    found = [(r["name"], r["type"].split(" *")[0].removesuffix(" NOT NULL")) for r in described]
+    found = [(r["name"], flink_type(r["type"])) for r in described]
     assert found == [(c.name, c.type) for c in sketch.columns]
 
 
@@ -308,7 +313,7 @@ def test_the_gateway_takes_any_names_and_declares_what_was_sketched(
     quoted = "`" + name.replace("`", "``").replace("${", "$${") + "`"
     try:
         described = session.execute(f"DESCRIBE {quoted}").arrow.to_pylist()
-        found = [(r["name"], r["type"].split(" *")[0].removesuffix(" NOT NULL")) for r in described]
+        found = [(r["name"], flink_type(r["type"])) for r in described]
         assert found == [(c.name, c.type.replace("$${", "${")) for c in sketch.columns]
         session.execute(f"EXPLAIN SELECT * FROM {quoted}")
     finally:

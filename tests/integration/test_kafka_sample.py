@@ -57,11 +57,11 @@ def test_tail_and_head_go_by_time_over_partitions(cluster: Cluster, topic: str) 
     assert (len(tail), tail.requested, tail.complete) == (8, 8, True)
     assert tail.offsets == {0: (22, 30), 1: (2, 10), 2: (0, 3)}
     assert tail.read == 19
-    head = sample(cluster, topic, n=5, where="head")
+    head = sample(cluster, topic, n=5, at="head")
     assert column(head, "i") == list(range(5))
     assert column(head, "_offset") == list(range(5))
     assert len(sample(cluster, topic, n=10_000)) == 43
-    assert len(sample(cluster, topic, n=10_000, where="head")) == 43
+    assert len(sample(cluster, topic, n=10_000, at="head")) == 43
 
 
 @pytest.mark.parametrize("topic", [(2, {})], indirect=True)
@@ -77,7 +77,7 @@ def test_a_large_sample_reads_little_more_than_it_keeps(
     tail = sample(cluster, topic, n=400)
     assert column(tail, "i") == list(range(600, 1000))
     assert tail.read <= 450
-    head = sample(cluster, topic, n=400, where="head")
+    head = sample(cluster, topic, n=400, at="head")
     assert column(head, "i") == list(range(400))
     assert head.read <= 450
 
@@ -149,7 +149,7 @@ def test_transaction_markers_are_passed_over(cluster: Cluster, topic: str) -> No
     committed = [0, 1, 3, 4, 6, 7, 9, 10]
     assert column(sample(cluster, topic, n=100), "i") == committed
     assert column(sample(cluster, topic, n=5), "i") == committed[-5:]
-    assert column(sample(cluster, topic, n=5, where="head"), "i") == committed[:5]
+    assert column(sample(cluster, topic, n=5, at="head"), "i") == committed[:5]
 
 
 def test_an_open_transaction_ends_the_sample(cluster: Cluster, topic: str) -> None:
@@ -170,7 +170,7 @@ def test_deleted_records_are_passed_over(cluster: Cluster, topic: str) -> None:
     send(cluster, topic, *numbered(0, range(10)))
     for future in cluster.admin.delete_records([TopicPartition(topic, 0, 6)]).values():
         future.result(10)
-    assert column(sample(cluster, topic, n=3, where="head"), "i") == [6, 7, 8]
+    assert column(sample(cluster, topic, n=3, at="head"), "i") == [6, 7, 8]
     assert sample(cluster, topic).offsets == {0: (6, 10)}
 
 
@@ -213,7 +213,7 @@ def test_an_unknown_topic_suggests_close_ones_and_is_not_created(cluster: Cluste
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"n": 0}, {"n": True}, {"n": 1.5}, {"where": "middle"}, {"format": "xml"}]
+    "arguments", [{"n": 0}, {"n": True}, {"n": 1.5}, {"at": "middle"}, {"format": "xml"}]
 )
 def test_arguments_that_cannot_be_right_ask_nothing(arguments: dict[str, Any]) -> None:
     nowhere = Cluster(KafkaCluster("main", {"bootstrap.servers": "127.0.0.1:1"}))

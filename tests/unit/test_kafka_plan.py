@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sdp_kernel.errors import SettingsError, UsageError
 from sdp_kernel.kafka import offsets
 from sdp_kernel.kafka.cluster import Cluster, _for_librdkafka, check_topic_name
-from sdp_kernel.kafka.offsets import Range, Where, further_back, plan
+from sdp_kernel.kafka.offsets import At, Range, further_back, plan
 from sdp_kernel.settings import KafkaCluster
 
 
@@ -35,7 +35,7 @@ def test_head_stops_by_count_since_offsets_can_have_gaps() -> None:
     st.booleans(),
 )
 @settings(deadline=None)
-def test_narrowing_by_time_keeps_enough_and_never_more(stamps: list[list[int]], n: int, where: Where) -> None:
+def test_narrowing_by_time_keeps_enough_and_never_more(stamps: list[list[int]], n: int, where: At) -> None:
     partitions = {p: sorted(s) for p, s in enumerate(stamps)}
     tail = where == "tail"
     full = [
