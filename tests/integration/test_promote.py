@@ -99,7 +99,7 @@ def rows_in(wb, topic, wanted, *, seconds=40):
     """Wait until the topic's latest row for each key satisfies ``wanted``; returns the sample."""
     deadline = time.monotonic() + seconds
     while True:
-        sample = wb.sample(topic, n=1000, where="head", timeout=5)
+        sample = wb.sample(topic, n=1000, at="head", timeout=5)
         if wanted(sample.df) or time.monotonic() > deadline:
             return sample
         time.sleep(0.3)
