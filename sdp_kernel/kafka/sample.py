@@ -12,10 +12,10 @@ from sdp_kernel.errors import UsageError
 from sdp_kernel.kafka.build import FIELD, JSON_TEXT, METADATA, Assembly, Built, Reading
 from sdp_kernel.kafka.cluster import check_topic_name
 from sdp_kernel.kafka.decode import FORMATS, REGISTRY_FORMATS, Options, decoder
+from sdp_kernel.kafka.filter import Filter
 from sdp_kernel.kafka.offsets import rounds, window
 from sdp_kernel.kafka.read import Ending, Records, collector_paused, join, stream
 from sdp_kernel.kafka.selection import MAX_BYTES, Progress, Selection
-from sdp_kernel.kafka.where import Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -171,21 +171,50 @@ def sample(
         n, at, since, until, tuple(sorted(set(partitions))) if partitions is not None else None,
         offset, key, where, seed, max_bytes,
     )  # fmt: skip
-    reading = Reading(format, key_format, options or Options(), _registry(cluster, format, key_format))
+    reading = reading_of(cluster, format, key_format, options)
     if offset is not None and at == "tail":
         chosen = replace(chosen, at="head")
     run = _Run(cluster, topic, chosen, reading, mask, on_progress)
     return run.sample(timeout)
 
 
-def _registry(cluster: Cluster, *formats: str | None) -> Any:
-    registry = cluster.registry
-    for name in formats:
+def reading_of(
+    cluster: Cluster, value_format: str | None, key_format: str | None, options: Options | None = None
+) -> Reading:
+    """Return how to read a topic's bytes.
+
+    Raises
+    ------
+    UsageError
+        There is no such format, or it needs a schema registry and the cluster has none.
+    """
+    for name in (value_format, key_format):
         if name is not None and name not in FORMATS:
             raise UsageError(f"there is no format {name!r}", hint=f"use one of: {', '.join(FORMATS)}")
         if name in REGISTRY_FORMATS:
-            decoder(name, registry=registry)
-    return registry
+            decoder(name, registry=cluster.registry)
+    return Reading(value_format, key_format, options or Options(), cluster.registry)
+
+
+def chosen_spans(cluster: Cluster, topic: str, selection: Selection) -> dict[int, tuple[int, int]]:
+    """Return the offsets (low, high) a selection is made from, by partition.
+
+    Raises
+    ------
+    UsageError
+        The topic has no such partition, or no topic can have this name.
+    TopicNotFound, BrokerUnreachable
+        As their names say.
+    """
+    s = selection
+    there = cluster.partitions(topic)
+    if s.partitions is not None and (unknown := sorted(set(s.partitions) - set(there))):
+        raise UsageError(
+            f"topic {topic!r} has no partition {', '.join(map(str, unknown))}",
+            hint=f"it has the partitions 0 to {len(there) - 1}",
+        )
+    watermarks = cluster.watermarks(topic, there if s.partitions is None else s.partitions)
+    return window(cluster, topic, watermarks, since=s.since, until=s.until, offset=s.offset)
 
 
 class _Run:
@@ -203,12 +232,9 @@ class _Run:
         self.cluster, self.topic, self.selection, self.reading = cluster, topic, selection, reading
         self.mask = mask or (lambda table: table)
         self.on_progress = on_progress
-        self.where = Where(selection.where) if selection.where is not None else None
-        key = selection.key
-        self.key = key.encode() if isinstance(key, str) else key
+        self.filter = Filter(reading, key=selection.key, where=selection.where, mask=self.mask)
         self.assembly = Assembly(reading)
         self.read = self.bytes = self.most = 0
-        self.columns: list[str] = []
         self.last: dict[int, int] = {}
         self.seen: dict[int, tuple[int, int]] = {}
         self.known: set[tuple[int, int]] = set()
@@ -216,7 +242,7 @@ class _Run:
         self._next = 0.0
 
     def sample(self, timeout: float) -> Sample:
-        spans = self._spans()
+        spans = chosen_spans(self.cluster, self.topic, self.selection)
         self.most = sum(high - low for low, high in spans.values())
         s = self.selection
         with closing(self.assembly), collector_paused():
@@ -233,20 +259,9 @@ class _Run:
             except KeyboardInterrupt:
                 self.stopped = "interrupted"
             built = self.assembly.finish(self._order)
-        if self.where is not None and not len(self.assembly):
-            self.where.check(self.columns)
+        if not len(self.assembly):
+            self.filter.check()
         return self._made(built, spans)
-
-    def _spans(self) -> dict[int, tuple[int, int]]:
-        s = self.selection
-        there = self.cluster.partitions(self.topic)
-        if s.partitions is not None and (unknown := sorted(set(s.partitions) - set(there))):
-            raise UsageError(
-                f"topic {self.topic!r} has no partition {', '.join(map(str, unknown))}",
-                hint=f"it has the partitions 0 to {len(there) - 1}",
-            )
-        watermarks = self.cluster.watermarks(self.topic, there if s.partitions is None else s.partitions)
-        return window(self.cluster, self.topic, watermarks, since=s.since, until=s.until, offset=s.offset)
 
     def _read(self, ranges: list[Any], timeout: float) -> None:
         ending = Ending()
@@ -261,13 +276,13 @@ class _Run:
                 else:
                     pending.append(records)
                     if sum(map(len, pending)) >= _EVALUATED or s.at == "head":
-                        self._keep(self._filter(join(pending)))
+                        self._keep(self.filter.keep(join(pending)))
                         pending = []
                 self._tell()
                 if self.stopped or (s.filtered and s.at == "head" and len(self.assembly) >= s.n):
                     return
         if pending:
-            self._keep(self._filter(join(pending)))
+            self._keep(self.filter.keep(join(pending)))
         if not ending.complete:
             self.stopped = "time-out"
 
@@ -296,32 +311,6 @@ class _Run:
         self.assembly.add(records)
         if self.bytes > s.max_bytes:
             self.stopped = "size limit"
-
-    def _filter(self, records: Records) -> Records:
-        import numpy as np  # noqa: PLC0415
-
-        if self.key is not None:
-            records = records.pick(np.flatnonzero([key == self.key for key in records.keys]))
-        if self.where is not None and len(records):
-            assembly = Assembly(self.reading)
-            assembly.add(records)
-            table = self.mask(assembly.finish().table)
-            assembly.close()
-            self.columns = table.column_names
-            rows = self.where.rows(table)
-            if len(table) == len(records):
-                records = records.pick(rows)
-            else:  # several rows a record
-                at = dict.fromkeys(
-                    zip(table["_partition"].to_pylist(), table["_offset"].to_pylist(), strict=True)
-                )
-                number = {key: row for row, key in enumerate(at)}
-                hits = zip(
-                    table["_partition"].take(rows).to_pylist(), table["_offset"].take(rows).to_pylist(),
-                    strict=True,
-                )  # fmt: skip
-                records = records.pick(np.array(sorted({number[key] for key in hits}), np.int64))
-        return records
 
     def _order(self, timestamps: Any, partitions: Any, offsets: Any) -> Any:
         """Order by (timestamp, partition, offset) and keep the last or first ``n``."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.query import Query
     from sdp_kernel.kafka.infer import TableSketch
     from sdp_kernel.kafka.sample import Sample
-    from sdp_kernel.kafka.topics import TopicDetail
+    from sdp_kernel.kafka.describe import TopicDetail
 
 SHOWN_ROWS = 50
 _STATES = {

@@ -12,7 +12,8 @@ from sdp_kernel.errors import BrokerUnreachable, SdpError, TopicError, TopicNotF
 from sdp_kernel.kafka.cluster import Cluster
 from sdp_kernel.kafka.infer import infer_table
 from sdp_kernel.kafka.sample import Sample, sample
-from sdp_kernel.kafka.topics import describe_topic, list_topics
+from sdp_kernel.kafka.describe import describe_topic
+from sdp_kernel.kafka.topics import list_topics
 from sdp_kernel.settings import KafkaCluster
 
 pytestmark = pytest.mark.stack

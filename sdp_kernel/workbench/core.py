@@ -1,34 +1,26 @@
-"""The composition root: the one place that wires the rooms together. Magics and CLI call this."""
+"""The workbench: one profile, opened. What it does with topics is in ``kafka_side``."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import uuid
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel import settings as settings_
 from sdp_kernel.errors import NotValidated, StatementError, UsageError
+from sdp_kernel.workbench.kafka_side import KafkaSide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import pandas as pd
     from typing_extensions import Self
 
     from sdp_kernel.flink.jobs import Job, JobManager
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
-    from sdp_kernel.kafka.cluster import Cluster
-    from sdp_kernel.kafka.infer import TableSketch
-    from sdp_kernel.kafka.offsets import At
-    from sdp_kernel.kafka.sample import Progress, Sample
-    from sdp_kernel.kafka.topics import TopicDetail
     from sdp_kernel.local.stack import Stack
-    from sdp_kernel.masking import Policy
     from sdp_kernel.promote import Plan, Topic
 
 
@@ -79,7 +71,7 @@ def _fragments(profile: settings_.Profile) -> dict[str, str]:
     }
 
 
-class Workbench:
+class Workbench(KafkaSide):
     """One profile, opened: its gateway session, its Kafka clusters, its queries.
 
     Parts are opened when first used. Also a context manager.
@@ -93,13 +85,13 @@ class Workbench:
         notify: Callable[[str], None] | None = None,
         progress: Callable[[Any], None] | None = None,
     ) -> None:
+        super().__init__()
         self.settings = settings
         self._profile = profile
         self._notify = notify
         self._progress = progress
         self._resolved = not profile.embedded
         self._session: Session | None = None
-        self._clusters: dict[str, Cluster] = {}
         self.queries: dict[str, Query] = {}
 
     def __enter__(self) -> Self:
@@ -111,13 +103,6 @@ class Workbench:
     def __repr__(self) -> str:
         where = self._profile.gateway or "embedded stack"
         return f"<Workbench {self._profile.name}: {where}>"
-
-    @cached_property
-    def masking(self) -> Policy:
-        """What is hidden in samples and results, as ``[masking]`` says."""
-        from sdp_kernel.masking import Policy  # noqa: PLC0415
-
-        return Policy.from_settings(self.settings)
 
     @property
     def stack(self) -> Stack:
@@ -154,23 +139,6 @@ class Workbench:
                 notify=self._notify,
             )
         return self._session
-
-    def cluster(self, alias: str | None = None) -> Cluster:
-        """Return a Kafka cluster of the profile; the only one, or ``main``, by default."""
-        from sdp_kernel.kafka.cluster import Cluster  # noqa: PLC0415
-
-        known = self.profile.kafka
-        if alias is None:
-            alias = next(iter(known)) if len(known) == 1 else "main"
-        if alias not in known:
-            names = ", ".join(sorted(known)) or "none"
-            raise UsageError(
-                f"the profile {self.profile.name} has no Kafka cluster {alias!r}",
-                hint=f"known: {names}; add [profiles.{self.profile.name}.kafka.{alias}] to sdp.toml",
-            )
-        if alias not in self._clusters:
-            self._clusters[alias] = Cluster(known[alias])
-        return self._clusters[alias]
 
     def sql(
         self,
@@ -226,162 +194,6 @@ class Workbench:
             on_update=on_update,
             on_statement=on_statement,
         )
-
-    def topics(self, *, cluster: str | None = None, internal: bool = False) -> pd.DataFrame:
-        """List topics: one row each, columns topic, partitions, messages, size, format, last, age."""
-        import pandas as pd  # noqa: PLC0415
-
-        from sdp_kernel.kafka.topics import list_topics  # noqa: PLC0415
-
-        summaries = list_topics(self.cluster(cluster), internal=internal)
-        return pd.DataFrame(
-            [
-                {
-                    "topic": s.name,
-                    "partitions": s.partitions,
-                    "messages": s.messages,
-                    "size": s.size,
-                    "format": s.format,
-                    "last": s.last_timestamp,
-                    "age": s.age,
-                }
-                for s in summaries
-            ],
-            columns=["topic", "partitions", "messages", "size", "format", "last", "age"],
-        )
-
-    def topic(self, name: str, *, cluster: str | None = None) -> TopicDetail:
-        """Describe a topic: partitions, leaders, offsets, configuration, time range."""
-        from sdp_kernel.kafka.topics import describe_topic  # noqa: PLC0415
-
-        return describe_topic(self.cluster(cluster), name)
-
-    def sample(
-        self,
-        topic: str,
-        *,
-        n: int = 100,
-        at: At = "tail",
-        since: str | float | datetime | None = None,
-        until: str | float | datetime | None = None,
-        partition: int | Collection[int] | None = None,
-        offset: int | None = None,
-        key: str | bytes | None = None,
-        where: str | None = None,
-        seed: int | None = None,
-        format: str | None = None,  # noqa: A002 - the word Kafka and Flink use
-        key_format: str | None = None,
-        unwrap: bool = False,
-        delimiter: str | None = None,
-        header: Sequence[str] | None = None,
-        cluster: str | None = None,
-        timeout: float = 10.0,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> Sample:
-        """Read ``n`` messages without joining a group or committing.
-
-        Parameters
-        ----------
-        at
-            ``tail`` (the newest), ``head`` (the oldest) or ``random`` (uniform over the offsets;
-            ``seed`` repeats a choice).
-        since, until
-            A time window: ``2h`` (ago), ``now``, an ISO time (UTC where it has no zone), epoch ms.
-            With ``since`` alone the sample begins there.
-        partition, offset
-            Only these partitions; start at an offset (negative: from the end).
-        key, where
-            Only records with this key; only rows for which an SQL condition over the columns holds.
-        format, key_format
-            Detected from the bytes where not given.
-        unwrap
-            Show the row inside a Debezium or Maxwell envelope.
-        delimiter, header
-            CSV's.
-        on_progress
-            Called up to four times a second while reading.
-
-        Raises
-        ------
-        UsageError, TopicNotFound, TopicError, BrokerUnreachable
-            As :func:`sdp_kernel.kafka.sample.sample`.
-        """
-        from sdp_kernel.kafka.decode import Options  # noqa: PLC0415
-        from sdp_kernel.kafka.sample import sample  # noqa: PLC0415
-        from sdp_kernel.kafka.times import epoch_ms  # noqa: PLC0415
-
-        return sample(
-            self.cluster(cluster),
-            topic,
-            n=n,
-            at="head" if at == "tail" and since is not None and until is None else at,
-            since=None if since is None else epoch_ms(since),
-            until=None if until is None else epoch_ms(until),
-            partitions=(partition,) if isinstance(partition, int) else partition,
-            offset=offset,
-            key=key,
-            where=where,
-            seed=seed,
-            format=format,
-            key_format=key_format,
-            options=Options(unwrap, delimiter, tuple(header) if header is not None else None),
-            timeout=timeout,
-            mask=self._mask,
-            on_progress=on_progress,
-        )
-
-    def table(
-        self,
-        topic: str,
-        *,
-        n: int = 1000,
-        name: str | None = None,
-        cluster: str | None = None,
-        startup: str = "earliest-offset",
-        metadata: bool = True,
-        upsert: bool = False,
-        changelog: bool = True,
-        **options: Any,
-    ) -> TableSketch:
-        """Infer a CREATE TABLE from a sample of ``n`` messages.
-
-        Parameters
-        ----------
-        startup
-            ``scan.startup.mode``.
-        metadata
-            Declare the record's time, partition, offset and headers too.
-        upsert
-            Make it an ``upsert-kafka`` table: the newest record of each key.
-        changelog
-            Read Debezium and Maxwell envelopes as changes; false shows them as they are.
-        options
-            As :meth:`sample` takes.
-        """
-        from sdp_kernel.kafka.infer import infer_table  # noqa: PLC0415
-
-        opened = self.cluster(cluster)
-        sample = self.sample(topic, n=n, cluster=cluster, **options)
-        return infer_table(
-            sample, name=name, alias=opened.alias, startup=startup, metadata=metadata, upsert=upsert,
-            changelog=changelog, schema=self._schema(opened, sample),
-        )  # fmt: skip
-
-    def _schema(self, cluster: Cluster, sample: Sample) -> str | None:
-        """Return the newest schema that an Avro sample was written with."""
-        if (
-            sample.format != "avro"
-            or cluster.registry is None
-            or "_schema_id" not in sample.table.column_names
-        ):
-            return None
-        ids = [number for number in sample.table["_schema_id"].to_pylist() if number is not None]
-        return cluster.registry.schema(ids[-1]).text if ids else None
-
-    def _mask(self, table: Any) -> Any:
-        from sdp_kernel.masking import mask  # noqa: PLC0415
-
-        return mask(table, self.masking)
 
     def promote(
         self,

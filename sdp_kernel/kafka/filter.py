@@ -1,0 +1,77 @@
+"""Which records are kept while reading: those with a key, those for which a condition holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel.kafka.build import Assembly, Reading
+from sdp_kernel.kafka.where import Where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sdp_kernel.kafka.read import Records
+
+
+class Filter:
+    """Keeps records by key and by an SQL condition over their columns.
+
+    Parameters
+    ----------
+    mask
+        Takes and returns a ``pyarrow.Table``; applied before the condition sees a value.
+
+    Raises
+    ------
+    UsageError
+        The condition cannot be read.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        *,
+        key: str | bytes | None = None,
+        where: str | None = None,
+        mask: Callable[[Any], Any],
+    ) -> None:
+        self._reading, self._mask = reading, mask
+        self._key = key.encode() if isinstance(key, str) else key
+        self._where = Where(where) if where is not None else None
+        self._columns: list[str] = []
+
+    def keep(self, records: Records) -> Records:
+        """Return the records wanted, in their order."""
+        import numpy as np  # noqa: PLC0415
+
+        if self._key is not None:
+            records = records.pick(np.flatnonzero([key == self._key for key in records.keys]))
+        if self._where is None or not len(records):
+            return records
+        assembly = Assembly(self._reading)
+        assembly.add(records)
+        table = self._mask(assembly.finish().table)
+        assembly.close()
+        self._columns = table.column_names
+        rows = self._where.rows(table)
+        return records.pick(rows if len(table) == len(records) else _records_of(table, rows))
+
+    def check(self) -> None:
+        """Complain about a condition that could hold for nothing.
+
+        Raises
+        ------
+        UsageError
+            With the columns there are.
+        """
+        if self._where is not None:
+            self._where.check(self._columns)
+
+
+def _records_of(table: Any, rows: Any) -> Any:
+    """Return the indices of the records that ``rows`` come from, where a record has several rows."""
+    import numpy as np  # noqa: PLC0415
+
+    places = list(zip(table["_partition"].to_pylist(), table["_offset"].to_pylist(), strict=True))
+    number = {place: index for index, place in enumerate(dict.fromkeys(places))}
+    return np.array(sorted({number[places[row]] for row in rows.tolist()}), np.int64)

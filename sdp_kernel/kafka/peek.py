@@ -1,0 +1,58 @@
+"""A few records of many topics at once: what they look like, and how large they are."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sdp_kernel.kafka.cluster import CALL_SECONDS
+from sdp_kernel.kafka.decode import decode_key_column, detect
+from sdp_kernel.kafka.offsets import Range
+from sdp_kernel.kafka.read import Records, read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sdp_kernel.kafka.cluster import Cluster
+
+_RECORDS = 5
+_QUIET_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Peek:
+    """What a few records show; ``mean_bytes`` is of key and value together, None without records."""
+
+    format: str | None
+    key_format: str | None
+    mean_bytes: float | None
+
+
+def peek(cluster: Cluster, newest: Mapping[str, tuple[int, int, int] | None]) -> dict[str, Peek]:
+    """Look at the newest records of topics; a topic that does not answer in time is left out.
+
+    Parameters
+    ----------
+    newest
+        Topic → (partition, low, high) to look at; None for a topic without records.
+    """
+    wanted = {
+        topic: [Range(place[0], max(place[1], place[2] - _RECORDS), place[2])]
+        for topic, place in newest.items()
+        if place is not None
+    }
+    records = read(
+        cluster,
+        wanted,
+        timeout=_QUIET_SECONDS,
+        until=time.monotonic() + CALL_SECONDS,
+        forgive=True,  # one topic that may be described but not read must not hide the others
+    )
+    return {topic: _peek(cluster, some) for topic, some in records.items() if len(some)}
+
+
+def _peek(cluster: Cluster, records: Records) -> Peek:
+    bytes_ = sum(len(v or b"") + len(k or b"") for v, k in zip(records.values, records.keys, strict=True))
+    keys = decode_key_column(records.keys, None, cluster.registry)[0] if any(records.keys) else "empty"
+    return Peek(detect(records.values, cluster.registry) or "empty", keys, bytes_ / len(records))
