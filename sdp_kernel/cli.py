@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +17,12 @@ from sdp_kernel.errors import SdpError
 from sdp_kernel.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sdp_kernel.local.stack import Stack
+    from sdp_kernel.workbench import Workbench
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 
 class _Group(click.Group):
@@ -139,45 +145,141 @@ def _has_browser() -> bool:
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-@main.command()
-@click.option("--profile", default="local", show_default=True)
-@click.option("--cluster", help="Alias of the Kafka cluster.")
-def topics(profile: str, cluster: str | None) -> None:
-    """List topics."""
+def _profile(command: _Command) -> _Command:
+    for option in (
+        click.option("--cluster", help="Alias of the Kafka cluster."),
+        click.option("--profile", default="local", show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+def _reading(command: _Command) -> _Command:
+    """Add the options that say which records are read, and how; they are ``Workbench.sample``'s."""
+    for option in reversed(
+        (
+            click.option("--head", "at", flag_value="head", help="The oldest messages."),
+            click.option("--tail", "at", flag_value="tail", default="tail", help="The newest (default)."),
+            click.option("--random", "at", flag_value="random", help="At random, uniform over the offsets."),
+            click.option("--seed", type=int, help="Repeats a random choice."),
+            click.option("--from", "since", metavar="TIME", help="2h, 09:30, 2026-01-05T09:30, epoch ms."),
+            click.option("--until", metavar="TIME", help="Likewise."),
+            click.option("--partition", type=int, multiple=True, help="Only this partition; repeatable."),
+            click.option("--offset", type=int, help="Start here in the partition; -100: from the end."),
+            click.option("--key", help="Only messages with this key."),
+            click.option("--where", help="Only rows for which this SQL condition holds."),
+            click.option("--format", help="json, csv, text, bytes, avro, …; detected otherwise."),
+            click.option("--key-format", help="Likewise, of the key."),
+            click.option("--unwrap", is_flag=True, help="The row inside a Debezium or Maxwell envelope."),
+            click.option("--delimiter", help="Of CSV."),
+            click.option("--timeout", default=10.0, show_default=True, help="Seconds without a message."),
+        )
+    ):
+        command = option(command)
+    return _profile(command)
+
+
+def _confirmed(command: _Command) -> _Command:
+    return _profile(
+        click.option("--yes", "confirm", is_flag=True, help="Needed on any profile but the embedded stack.")(
+            command
+        )
+    )
+
+
+@contextmanager
+def _workbench(profile: str) -> Iterator[Workbench]:
     from sdp_kernel.workbench import connect  # noqa: PLC0415
 
-    with connect(profile) as wb:
-        frame = wb.topics(cluster=cluster)
-    click.echo(frame.drop(columns=["size"]).to_string(index=False))
+    with connect(profile) as workbench:
+        yield workbench
+
+
+@main.command()
+@click.argument("pattern", required=False)
+@click.option("--sort", default="name", show_default=True, help="Or messages, size, rate, last, partitions.")
+@click.option("--internal", is_flag=True, help="List internal topics too.")
+@_profile
+def topics(pattern: str | None, profile: str, **options: Any) -> None:
+    """List topics; PATTERN is a part of the name, or has * and ?."""
+    with _workbench(profile) as wb:
+        frame = wb.topics(pattern, **options)
+    for note in frame.attrs["notes"]:
+        click.echo(note, err=True)
+    click.echo(frame.drop(columns=["last", "key_schema"]).to_string(index=False, na_rep="-"))
 
 
 @main.command()
 @click.argument("topic")
 @click.option("-n", default=10, show_default=True, help="Messages to read.")
-@click.option("--head", is_flag=True, help="The oldest messages; the newest otherwise.")
-@click.option("--format", "format_", type=click.Choice(["json", "text", "bytes"]), help="Detected otherwise.")
-@click.option("--profile", default="local", show_default=True)
-@click.option("--cluster", help="Alias of the Kafka cluster.")
-def sample(topic: str, n: int, *, head: bool, format_: str | None, profile: str, cluster: str | None) -> None:
-    """Sample a topic."""
-    from sdp_kernel.workbench import connect  # noqa: PLC0415
-
-    with connect(profile) as wb:
-        result = wb.sample(topic, n=n, at="head" if head else "tail", format=format_, cluster=cluster)
-    click.echo(result.df.to_string(index=False))
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
+@_reading
+def sample(topic: str, profile: str, *, as_json: bool, **options: Any) -> None:
+    """Sample a topic. Joins no group, commits nothing."""
+    with _workbench(profile) as wb:
+        result = wb.sample(topic, partition=options.pop("partition") or None, **options)
+    if result.stopped:
+        click.echo(f"incomplete: {result.stopped}", err=True)
+    if as_json:
+        click.echo(
+            result.df.to_json(orient="records", lines=True, date_format="iso", default_handler=str), nl=False
+        )
+    else:
+        click.echo(result.df.to_string(index=False))
 
 
 @main.command()
 @click.argument("topic")
+@click.option("-n", default=1000, show_default=True, help="Messages to look at.")
 @click.option("--name", help="The table's name; the topic's otherwise.")
-@click.option("--profile", default="local", show_default=True)
-@click.option("--cluster", help="Alias of the Kafka cluster.")
-def table(topic: str, name: str | None, profile: str, cluster: str | None) -> None:
+@click.option("--startup", default="earliest-offset", show_default=True, help="scan.startup.mode.")
+@click.option("--upsert", is_flag=True, help="An upsert-kafka table: the newest record of each key.")
+@_reading
+def table(topic: str, profile: str, **options: Any) -> None:
     """Print a CREATE TABLE inferred from a topic."""
-    from sdp_kernel.workbench import connect  # noqa: PLC0415
+    with _workbench(profile) as wb:
+        click.echo(wb.table(topic, partition=options.pop("partition") or None, **options).ddl)
 
-    with connect(profile) as wb:
-        click.echo(wb.table(topic, name=name, cluster=cluster).ddl)
+
+@main.group()
+def topic() -> None:
+    """Create, delete or clear a topic."""
+
+
+@topic.command()
+@click.argument("name")
+@click.option("--partitions", default=1, show_default=True)
+@click.option("--replication", default=-1, help="The brokers' default otherwise.")
+@click.option("--config", multiple=True, metavar="NAME=VALUE", help="Configuration; repeatable.")
+@_confirmed
+def create(name: str, profile: str, *, config: tuple[str, ...], **options: Any) -> None:
+    """Create a topic."""
+    pairs = [text.partition("=") for text in config]
+    if wrong := [text for text, (_, equals, _) in zip(config, pairs, strict=True) if not equals]:
+        raise click.BadParameter(f"NAME=VALUE, not {wrong[0]!r}", param_hint="--config")
+    with _workbench(profile) as wb:
+        wb.create_topic(name, config={key: value for key, _, value in pairs}, **options)
+    click.echo(f"{name}: created")
+
+
+@topic.command()
+@click.argument("name")
+@_confirmed
+def delete(name: str, profile: str, **options: Any) -> None:
+    """Delete a topic with all its records."""
+    with _workbench(profile) as wb:
+        wb.delete_topic(name, **options)
+    click.echo(f"{name}: deleted")
+
+
+@topic.command()
+@click.argument("name")
+@_confirmed
+def clear(name: str, profile: str, **options: Any) -> None:
+    """Delete the records a topic has now; the topic stays."""
+    with _workbench(profile) as wb:
+        cleared = wb.clear_topic(name, **options)
+    click.echo(f"{name}: {cleared.records} records deleted")
 
 
 if __name__ == "__main__":

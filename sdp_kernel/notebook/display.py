@@ -1,4 +1,4 @@
-"""What the workbench shows: a query while it runs and after, topics, samples. HTML and plain text."""
+"""What the workbench shows of queries and jobs, as HTML and as text; topics are in ``topic_view``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from IPython.display import display
 from sdp_kernel.notebook import html
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
     from sdp_kernel.flink.jobs import Job
     from sdp_kernel.flink.query import Query
     from sdp_kernel.kafka.infer import TableSketch
-    from sdp_kernel.kafka.sample import Sample
-    from sdp_kernel.kafka.describe import TopicDetail
 
 SHOWN_ROWS = 50
 _STATES = {
@@ -127,114 +124,6 @@ def table_text(table: pa.Table) -> str:
         cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def _age(value: Any) -> str | None:
-    """Write a timedelta in its largest unit."""
-    if value is None or value != value:  # noqa: PLR0124 - NaT
-        return None
-    seconds = value.total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
-
-
-def topics(frame: pd.DataFrame) -> None:
-    """Draw the list of topics."""
-    rows = [
-        [r["topic"], r["partitions"], r["messages"], r["format"], _age(r["age"])]
-        for r in frame.to_dict("records")
-    ]
-    header = ["topic", "partitions", "messages", "format", "last record"]
-    shown = [[r[0], r[1], html.number(r[2]), r[3], "—" if r[4] is None else f"{r[4]} ago"] for r in rows]
-    markup = html.panel(
-        [html.title("topics"), html.fact(html.number(len(rows)), "topics")],
-        html.grid(header, shown, right=(False, True, True)),
-    )
-    text = "\n".join("  ".join(str(value) for value in row) for row in [header, *shown])
-    show(markup, text)
-
-
-def topic(detail: TopicDetail) -> None:
-    """Draw one topic: partitions and configuration."""
-    partitions = [
-        [
-            p.partition,
-            p.low,
-            p.high,
-            None if p.high is None or p.low is None else p.high - p.low,
-            p.leader if p.leader >= 0 else "none",
-            len(p.replicas),
-            len(p.isr),
-        ]
-        for p in detail.partitions
-    ]
-    header = ["partition", "first offset", "end offset", "offsets", "leader", "replicas", "in sync"]
-    config = sorted(detail.config.items())
-    markup = html.panel(
-        [
-            html.title(detail.name),
-            html.fact(html.number(detail.messages), "messages"),
-            html.fact(str(len(partitions)), "partitions"),
-            html.fact(detail.format or "empty", "format"),
-            html.fact(detail.cleanup_policy, "cleanup.policy"),
-        ],
-        html.grid(header, partitions, right=(True,) * 7),
-        html.note(_span(detail)),
-        html.grid(["configuration", "value"], config) if config else "",
-    )
-    lines = [f"{detail.name}: {detail.messages} messages in {len(partitions)} partitions, {_span(detail)}"]
-    lines.append("  ".join(header))
-    lines += ["  ".join(str(value) for value in row) for row in partitions]
-    lines += [f"{key} = {value}" for key, value in config]
-    show(markup, "\n".join(lines))
-
-
-def _span(detail: TopicDetail) -> str:
-    if detail.first_timestamp is None or detail.last_timestamp is None:
-        return "no records"
-    return f"records from {html.cell_text(detail.first_timestamp)} to {html.cell_text(detail.last_timestamp)}"
-
-
-def sample(s: Sample) -> None:
-    """Draw the panel over a sample: a line for each column with type, nulls, range."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    rows = []
-    for name, column in zip(s.table.column_names, s.table.columns, strict=True):
-        nulls = f"{column.null_count / len(column):.0%}" if len(column) else "—"
-        low = high = None
-        if len(column) and (html.is_number(column.type) or pa.types.is_temporal(column.type)):
-            bounds = pc.min_max(column).as_py()
-            low, high = bounds["min"], bounds["max"]
-        example = (
-            next((v for v in column.slice(0, 50).to_pylist() if v not in {None, ""}), None)
-            if _plain(column.type)
-            else None
-        )
-        rows.append([name, str(column.type), nulls, low, high, example])
-    head = [
-        html.title(s.topic),
-        html.fact(html.number(len(s.table)), "messages"),
-        html.fact(s.format, "format"),
-    ]
-    if s.errors:
-        head.append(html.chip(f"{s.errors} not decoded: see _error and _raw", "bad"))
-    if not s.complete:
-        head.append(html.chip("incomplete: the brokers stopped answering", "warn"))
-    header = ["column", "type", "nulls", "min", "max", "example"]
-    text = f"{s.topic}: {len(s.table)} messages, {s.format}" + (
-        f", {s.errors} not decoded" if s.errors else ""
-    )
-    show(html.panel(head, html.grid(header, rows, right=(False, False, True))), text)
-
-
-def _plain(type_: Any) -> bool:
-    import pyarrow as pa  # noqa: PLC0415
-
-    return bool(pa.types.is_string(type_) or pa.types.is_boolean(type_))
 
 
 def jobs(listed: list[Job], *, url: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MAX_TEXT = 200
+_BLOCKS = " ▁▂▃▄▅▆▇█"
 
 STYLE = """<style>
 .sdp{font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,#1a1a1a);max-width:100%}
@@ -105,6 +106,33 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequenc
         for row in rows
     )
     return f'<div class="sdp-scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def spark(counts: Sequence[int]) -> str:
+    """Write counts as a line of blocks: text, so that it shows wherever text does."""
+    most = max(counts, default=0)
+    return "".join(_BLOCKS[-(-count * (len(_BLOCKS) - 1) // most)] if most else " " for count in counts)
+
+
+def text_grid(header: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[bool] = ()) -> str:
+    """Write rows of plain values as aligned text."""
+    flush = [*right, *([False] * (len(header) - len(right)))]
+    lines = [[cell_text("" if v is None else v).replace("\n", "⏎") for v in row] for row in [header, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if r else cell.ljust(width)
+            for cell, width, r in zip(line, widths, flush, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def details(summary: str, *body: str, opened: bool = False) -> str:
+    """Fold parts, HTML already, under a line of text."""
+    return (
+        f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>{''.join(body)}</details>"
+    )
 
 
 def chip(text: str, tone: str) -> str:

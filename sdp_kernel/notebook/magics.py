@@ -1,26 +1,26 @@
 """The magics: they parse, call the workbench, and hand over to display. Nothing else.
 
-``%sdp``, ``%topics``, ``%topic``, ``%sample``, ``%table``, ``%%flinksql``, ``%promote``.
+``%sdp``, ``%%flinksql``, ``%jobs``, ``%promote``; those about topics are in ``topic_magics``.
 """
 
 from __future__ import annotations
 
 import atexit
 import keyword
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError as BadUsage
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from sdp_kernel.notebook.arguments import parsed
+from sdp_kernel.notebook.arguments import words as split
 
 if TYPE_CHECKING:
-    import pandas as pd
     from IPython.core.interactiveshell import InteractiveShell
 
     from sdp_kernel.flink.query import Query
-    from sdp_kernel.kafka.offsets import At
     from sdp_kernel.workbench import Workbench
 
 DEFAULT_LIMIT = 10_000
@@ -32,7 +32,10 @@ def register(ipython: InteractiveShell) -> None:
     if id(ipython) not in _MAGICS:
         _MAGICS[id(ipython)] = SdpMagics(ipython)
         atexit.register(_MAGICS[id(ipython)].close)
-        ipython.register_magics(_MAGICS[id(ipython)])
+        from sdp_kernel.notebook.topic_magics import TopicMagics  # noqa: PLC0415
+
+        magics = _MAGICS[id(ipython)]
+        ipython.register_magics(magics, TopicMagics(ipython, magics))
 
 
 def unregister(ipython: InteractiveShell) -> None:
@@ -53,14 +56,8 @@ def _params(pairs: list[str] | None) -> dict[str, str]:
     return values
 
 
-def _words(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError as error:
-        raise BadUsage(f"%sdp {line}: {error}") from None
-
-
-def _check_variable(name: str | None) -> None:
+def check_variable(name: str | None) -> None:
+    """Refuse what cannot be a variable's name."""
     if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
         raise BadUsage(f"{name!r} cannot be a variable's name")
 
@@ -96,7 +93,7 @@ class SdpMagics(Magics):
         """``%sdp up | down | status | logs COMPONENT | connect PROFILE | workbench``."""
         from sdp_kernel.notebook import stack_view  # noqa: PLC0415
 
-        words = _words(line)
+        words = split(line)
         match words:
             case ["connect", profile]:
                 from sdp_kernel.workbench import connect  # noqa: PLC0415
@@ -122,77 +119,6 @@ class SdpMagics(Magics):
         return None
 
     @magic_arguments()
-    @argument("--cluster", help="alias of the Kafka cluster")
-    @argument("--internal", action="store_true", help="list internal topics too")
-    @line_magic
-    def topics(self, line: str) -> None:
-        """List topics: partitions, messages, format, age of the last record."""
-        from sdp_kernel.notebook import display  # noqa: PLC0415
-
-        args = parse_argstring(self.topics, line)
-        display.topics(self.workbench.topics(cluster=args.cluster, internal=args.internal))
-
-    @magic_arguments()
-    @argument("topic")
-    @argument("--cluster", help="alias of the Kafka cluster")
-    @line_magic
-    def topic(self, line: str) -> None:
-        """Show one topic: partitions, offsets, configuration."""
-        from sdp_kernel.notebook import display  # noqa: PLC0415
-
-        args = parse_argstring(self.topic, line)
-        display.topic(self.workbench.topic(args.topic, cluster=args.cluster))
-
-    @magic_arguments()
-    @argument("topic")
-    @argument("-n", type=int, default=100, help="messages to read (100)")
-    @argument("--head", action="store_true", help="the oldest messages")
-    @argument("--tail", action="store_true", help="the newest messages (default)")
-    @argument("--format", help="json, text or bytes; detected otherwise")
-    @argument("--as", dest="variable", metavar="NAME", help="keep the DataFrame in this variable")
-    @argument("--cluster", help="alias of the Kafka cluster")
-    @line_magic
-    def sample(self, line: str) -> pd.DataFrame:
-        """Sample a topic into a DataFrame. Joins no group, commits nothing."""
-        from sdp_kernel.notebook import display  # noqa: PLC0415
-
-        args = parse_argstring(self.sample, line)
-        if args.head and args.tail:
-            raise BadUsage("--head or --tail, not both")
-        _check_variable(args.variable)
-        at: At = "head" if args.head else "tail"
-        sample = self.workbench.sample(args.topic, n=args.n, at=at, format=args.format, cluster=args.cluster)
-        display.sample(sample)
-        frame = sample.df
-        if args.variable:
-            self._keep(args.variable, frame)
-        return frame
-
-    @magic_arguments()
-    @argument("topic")
-    @argument("-n", type=int, default=1000, help="messages to look at (1000)")
-    @argument("--name", help="the table's name; the topic's otherwise")
-    @argument("--format", help="json, text or bytes; detected otherwise")
-    @argument("--cluster", help="alias of the Kafka cluster")
-    @argument("--run", action="store_true", help="run it at once, in place of a table of that name")
-    @line_magic
-    def table(self, line: str) -> None:
-        """Infer a CREATE TABLE from a topic and put it into the next cell to edit."""
-        from sdp_kernel.notebook import display  # noqa: PLC0415
-
-        args = parse_argstring(self.table, line)
-        sketch = self.workbench.table(
-            args.topic, n=args.n, name=args.name, format=args.format, cluster=args.cluster
-        )
-        display.sketch(sketch)
-        if args.run:
-            name = sketch.name.replace("`", "``")
-            self.workbench.sql(f"DROP TABLE IF EXISTS `{name}`")
-            self._run(sketch.ddl, name=None)
-        else:
-            self._shell.set_next_input(f"%%flinksql\n{sketch.ddl}")
-
-    @magic_arguments()
     @argument("name", nargs="?", help="variable for the Query; also its name for %%promote")
     @argument(
         "--limit", type=int, default=DEFAULT_LIMIT, help="stop a SELECT at so many rows (10000; 0: none)"
@@ -203,10 +129,10 @@ class SdpMagics(Magics):
     @cell_magic
     def flinksql(self, line: str, cell: str) -> None:
         """Run Flink SQL; rows show as they come."""
-        args = parse_argstring(self.flinksql, line)
-        _check_variable(args.name)
+        args = parsed(self.flinksql, line)
+        check_variable(args.name)
         params = _params(args.param)
-        self._run(
+        self.run(
             cell,
             name=args.name,
             limit=args.limit or None,
@@ -216,7 +142,8 @@ class SdpMagics(Magics):
             first_line=2,
         )
 
-    def _run(self, text: str, *, name: str | None, **options: Any) -> None:
+    def run(self, text: str, *, name: str | None, **options: Any) -> None:
+        """Run SQL and draw what comes."""
         from sdp_kernel.notebook import display  # noqa: PLC0415
 
         view = display.View()
@@ -224,7 +151,7 @@ class SdpMagics(Magics):
         def start(query: Query) -> None:
             nonlocal view
             view = display.View()
-            self._keep(name or "_query", query)
+            self.keep(name or "_query", query)
             if query.statement.is_query:
                 display.query(view, query)
 
@@ -237,7 +164,8 @@ class SdpMagics(Magics):
 
         self.workbench.sql(text, name=name, on_start=start, on_update=redraw, on_statement=end, **options)
 
-    def _keep(self, name: str, value: Any) -> None:
+    def keep(self, name: str, value: Any) -> None:
+        """Put a value into the user's name space."""
         self._shell.user_ns[name] = value
 
     @magic_arguments()
@@ -248,7 +176,7 @@ class SdpMagics(Magics):
         """List the session cluster's jobs; ``%jobs cancel JOB`` cancels one."""
         from sdp_kernel.notebook import display  # noqa: PLC0415
 
-        args = parse_argstring(self.jobs, line)
+        args = parsed(self.jobs, line)
         if args.action == "cancel":
             if not args.job:
                 raise BadUsage("%jobs cancel JOB")
@@ -270,7 +198,7 @@ class SdpMagics(Magics):
         from sdp_kernel.notebook import display  # noqa: PLC0415
         from sdp_kernel.notebook.source import current_cell, notebook_path  # noqa: PLC0415
 
-        args = parse_argstring(self.promote, line)
+        args = parsed(self.promote, line)
         notebook = notebook_path(self._shell.user_ns)
         ran = self.workbench.queries.get(args.name)
         plan = self.workbench.promote(

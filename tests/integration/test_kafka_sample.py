@@ -10,9 +10,9 @@ from confluent_kafka import TopicPartition
 
 from sdp_kernel.errors import BrokerUnreachable, SdpError, TopicError, TopicNotFound, UsageError
 from sdp_kernel.kafka.cluster import Cluster
+from sdp_kernel.kafka.describe import describe_topic
 from sdp_kernel.kafka.infer import infer_table
 from sdp_kernel.kafka.sample import Sample, sample
-from sdp_kernel.kafka.describe import describe_topic
 from sdp_kernel.kafka.topics import list_topics
 from sdp_kernel.settings import KafkaCluster
 
