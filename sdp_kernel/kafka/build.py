@@ -71,6 +71,12 @@ class Assembly:
         if len(self._pending) >= _PIECE:
             self._submit()
 
+    def oldest(self, n: int) -> int:
+        """Return the timestamp of the ``n``-th oldest record taken, of at least so many."""
+        import numpy as np  # noqa: PLC0415
+
+        return int(np.partition(np.concatenate([p.timestamps for p in self._parts]), n - 1)[n - 1])
+
     def _submit(self) -> None:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="sdp-decode")

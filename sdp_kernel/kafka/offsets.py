@@ -117,7 +117,7 @@ def rounds(
 def scatter(spans: Spans, n: int, chance: random.Random) -> list[Range]:
     """Plan ``n`` offsets at random: each offset is as likely as any other.
 
-    The offsets of all partitions, end to end, are cut into up to 100 equal parts; from each part
+    The offsets of all partitions, end to end, are cut into up to 100 parts of about one size; from each part
     comes a run of neighbouring offsets that begins at a random place in it. So the sample covers
     the topic evenly, and its cost is that of at most 100 seeks, however long the topic is.
     """
@@ -127,8 +127,9 @@ def scatter(spans: Spans, n: int, chance: random.Random) -> list[Range]:
     runs = min(n, _RUNS)
     pieces: list[tuple[int, int]] = []
     for number in range(runs):
-        first, after = total * number // runs, total * (number + 1) // runs
-        length = min(n * (number + 1) // runs - n * number // runs, after - first)
+        before, behind = n * number // runs, n * (number + 1) // runs
+        first, after = total * before // n, total * behind // n
+        length = behind - before
         start = chance.randrange(first, after)
         pieces += [(start, min(start + length, after)), (first, max(first, start + length - after + first))]
         if start + length <= after:

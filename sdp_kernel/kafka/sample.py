@@ -236,6 +236,7 @@ class _Run:
         self.assembly = Assembly(reading)
         self.read = self.bytes = self.most = 0
         self.last: dict[int, int] = {}
+        self.reached: dict[int, int] = {}
         self.seen: dict[int, tuple[int, int]] = {}
         self.known: set[tuple[int, int]] = set()
         self.stopped = ""
@@ -279,7 +280,7 @@ class _Run:
                         self._keep(self.filter.keep(join(pending)))
                         pending = []
                 self._tell()
-                if self.stopped or (s.filtered and s.at == "head" and len(self.assembly) >= s.n):
+                if self.stopped or (s.filtered and s.at == "head" and self._enough(ranges)):
                     return
         if pending:
             self._keep(self.filter.keep(join(pending)))
@@ -290,8 +291,21 @@ class _Run:
         import numpy as np  # noqa: PLC0415
 
         for partition in np.unique(records.partitions).tolist():
-            newest = int(records.offsets[records.partitions == partition].max())
-            self.last[partition] = max(self.last.get(partition, -1), newest)
+            mine = records.partitions == partition
+            self.last[partition] = max(self.last.get(partition, -1), int(records.offsets[mine].max()))
+            self.reached[partition] = max(
+                self.reached.get(partition, -1), int(records.timestamps[mine].max())
+            )
+
+    def _enough(self, ranges: list[Any]) -> bool:
+        """Whether the oldest matches are found: no partition can still give an older one."""
+        if len(self.assembly) < self.selection.n:
+            return False
+        oldest = self.assembly.oldest(self.selection.n)
+        return all(
+            self.reached.get(r.partition, -1) >= oldest or self.last.get(r.partition, -1) >= r.end - 1
+            for r in ranges
+        )
 
     def _keep(self, records: Records) -> None:
         import numpy as np  # noqa: PLC0415
@@ -307,10 +321,13 @@ class _Run:
             new = [row for row, at in enumerate(keys) if at not in self.known]
             records = records.pick(np.array(new, np.int64))
             self.known.update(zip(records.partitions.tolist(), records.offsets.tolist(), strict=True))
-        self.bytes += int(records.sizes().sum())
-        self.assembly.add(records)
-        if self.bytes > s.max_bytes:
+        sizes = records.sizes().cumsum() + self.bytes
+        if len(sizes) and sizes[-1] > s.max_bytes:
             self.stopped = "size limit"
+            fitting = int(np.searchsorted(sizes, s.max_bytes, side="right"))
+            records = records.pick(np.arange(fitting if len(self.assembly) else max(fitting, 1)))
+        self.bytes = int(sizes[-1]) if len(sizes) else self.bytes
+        self.assembly.add(records)
 
     def _order(self, timestamps: Any, partitions: Any, offsets: Any) -> Any:
         """Order by (timestamp, partition, offset) and keep the last or first ``n``."""
