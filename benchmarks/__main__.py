@@ -21,6 +21,9 @@ BENCHMARKS = {
     "stack-again": "stack_again",
     "select-bounded": "select_bounded",
     "first-row": "first_row",
+    "topics-1000": "topics_1000",
+    "sample-json": "sample_json",
+    "sample-scale": "sample_scale",
 }
 
 

@@ -31,6 +31,17 @@ def stack() -> Iterator[Any]:
             embedded.down(purge=True)
 
 
+@contextmanager
+def kafka() -> Iterator[str]:
+    """Start a broker alone; gives its address."""
+    with tempfile.TemporaryDirectory(prefix="sdp-bench-") as directory:
+        embedded = Stack(Path(directory), components=("kafka",))
+        try:
+            yield str(embedded.up().kafka)
+        finally:
+            embedded.down(purge=True)
+
+
 def produce_trades(bootstrap: str, topic: str, rows: int = ROWS) -> None:
     """Write JSON records of five fields, the same ones each time."""
     producer = Producer(

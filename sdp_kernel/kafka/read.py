@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from operator import itemgetter, methodcaller
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sdp_kernel.errors import TopicError
@@ -30,9 +30,7 @@ _NEAR = 1_000
 Headers: TypeAlias = "list[tuple[str, bytes | None]]"
 _Key: TypeAlias = "tuple[str, int]"
 
-_value, _key, _headers = methodcaller("value"), methodcaller("key"), methodcaller("headers")
-_topic, _partition, _offset = methodcaller("topic"), methodcaller("partition"), methodcaller("offset")
-_timestamp, _error, _second = methodcaller("timestamp"), methodcaller("error"), itemgetter(1)
+_second = itemgetter(1)
 
 
 @dataclass(frozen=True)
@@ -266,8 +264,9 @@ class _Reader:
         self.topic = topics.pop() if len(topics) == 1 else None
 
     def run(self, consumer: Any, *, timeout: float, until: float) -> Iterator[tuple[str, Records]]:
-        from confluent_kafka import TopicPartition  # noqa: PLC0415
+        from confluent_kafka import Message, TopicPartition  # noqa: PLC0415
 
+        error_of = Message.error
         consumer.assign([TopicPartition(*key, feed.start) for key, feed in self.feeds.items()])
         deadline = time.monotonic() + timeout
         while self.feeds:
@@ -275,7 +274,7 @@ class _Reader:
             batch = consumer.consume(max(1, min(_BATCH, expected)), timeout=_POLL_SECONDS)
             moved = False
             ended: set[_Key] = set()
-            if any(error is not None for error in map(_error, batch)):
+            if any(map(error_of, batch)):  # an unbound method: half the time of one looked up each time
                 ended = self._ended([m for m in batch if m.error() is not None])
                 batch = [m for m in batch if m.error() is None]
                 if self.follow:
@@ -311,10 +310,11 @@ class _Reader:
     def _take(self, topic: str, messages: list[Any]) -> tuple[Records, list[tuple[int, int]]]:
         """Return the records wanted, and (partition, offset) to seek to."""
         import numpy as np  # noqa: PLC0415
+        from confluent_kafka import Message  # noqa: PLC0415
 
+        headers_of: Any = Message.headers
         count = len(messages)
-        partitions = np.fromiter(map(_partition, messages), np.int32, count)
-        offsets = np.fromiter(map(_offset, messages), np.int64, count)
+        partitions, offsets = self._places(messages)
         wanted = np.zeros(count, bool)
         seeks: list[tuple[int, int]] = []
         for partition in [int(partitions[0])] if np.ptp(partitions) == 0 else np.unique(partitions).tolist():
@@ -331,15 +331,30 @@ class _Reader:
             partitions, offsets = partitions[rows], offsets[rows]
         return (
             Records(
-                list(map(_value, messages)),
-                list(map(_key, messages)),
-                list(map(_headers, messages)),
+                list(map(Message.value, messages)),
+                list(map(Message.key, messages)),
+                list(map(headers_of, messages)),
                 partitions,
                 offsets,
-                np.fromiter(map(_second, map(_timestamp, messages)), np.int64, len(messages)),
+                np.fromiter(map(_second, map(Message.timestamp, messages)), np.int64, len(messages)),
             ),
             seeks,
         )
+
+    def _places(self, messages: list[Any]) -> tuple[Any, Any]:
+        """Return the messages' partitions and offsets."""
+        import numpy as np  # noqa: PLC0415
+        from confluent_kafka import Message  # noqa: PLC0415
+
+        count = len(messages)
+        if len(self.feeds) == 1:
+            partitions = np.full(count, messages[0].partition(), np.int32)
+            first, last = messages[0].offset(), messages[-1].offset()
+            if last - first == count - 1 and messages[-1].partition() == partitions[0]:
+                return partitions, np.arange(first, last + 1)  # offsets of a partition only rise
+        else:
+            partitions = np.fromiter(map(Message.partition, messages), np.int32, count)
+        return partitions, np.fromiter(map(Message.offset, messages), np.int64, count)
 
     def _ended(self, events: Iterable[Any]) -> set[_Key]:
         """Return the partitions whose end was reached; raise what is a real error."""
