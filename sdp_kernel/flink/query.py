@@ -16,6 +16,8 @@ from sdp_kernel.flink.types import arrow_schema
 from sdp_kernel.frames import to_pandas
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from sdp_kernel.flink.script import Statement
@@ -137,8 +139,16 @@ class Query:
         Flink's explanation of a query with its changelog modes; empty for other statements.
     """
 
-    def __init__(self, text: str, statement: Statement, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        statement: Statement,
+        *,
+        name: str | None = None,
+        mask: Callable[[pa.Table], pa.Table] | None = None,
+    ) -> None:
         self.name = name
+        self._mask = mask or (lambda table: table)
         self.text = text
         self.statement = statement
         self.statements: tuple[Statement, ...] = (statement,)
@@ -175,8 +185,8 @@ class Query:
 
     @property
     def arrow(self) -> pa.Table:
-        """The current table."""
-        return self.rows.table(self.limit) if self.rows is not None else pa.table({})
+        """The current table, masked."""
+        return self._mask(self.rows.table(self.limit)) if self.rows is not None else pa.table({})
 
     @property
     def df(self) -> pd.DataFrame:
@@ -186,7 +196,7 @@ class Query:
     def head(self, n: int = 20) -> pa.Table:
         """Return the first ``n`` rows of the current table."""
         n = n if self.limit is None else min(n, self.limit)
-        return self.rows.head(n) if self.rows is not None else pa.table({})
+        return self._mask(self.rows.head(n)) if self.rows is not None else pa.table({})
 
     def __len__(self) -> int:
         count = len(self.rows) if self.rows is not None else 0

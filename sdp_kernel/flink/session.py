@@ -18,6 +18,8 @@ from sdp_kernel.flink.script import Statement, excerpt, offset_at, position_at, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import pyarrow as pa
+
     from sdp_kernel.errors import Position
 
 _HEARTBEAT_S = 20.0
@@ -44,6 +46,8 @@ class Session:
         Refuse statements that start a job which writes.
     notify
         Takes one line when something happened behind the user's back, such as a replay.
+    mask
+        Takes and returns a ``pyarrow.Table``: applied to every result before anybody sees it.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class Session:
         ledger: Ledger | None = None,
         read_only: bool = False,
         notify: Callable[[str], None] | None = None,
+        mask: Callable[[pa.Table], pa.Table] | None = None,
     ) -> None:
         self.gateway = Gateway(url)
+        self.mask = mask
         self.properties = dict(properties or {})
         self.fragments = dict(fragments or {})
         self.defaults = dict(defaults or {})
@@ -172,7 +178,7 @@ class Session:
         used = {n: str({**self.defaults, **(params or {})}[n])
                 for n in parameters.names(text) if n not in self.fragments}  # fmt: skip
         for index, statement in enumerate(statements):
-            query = Query(text, statement, name=name)
+            query = Query(text, statement, name=name, mask=self.mask)
             query.statements = tuple(statements)
             query.parameters = used
             if on_start is not None:

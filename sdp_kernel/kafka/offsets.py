@@ -23,7 +23,7 @@ Spans: TypeAlias = "Mapping[int, tuple[int, int]]"
 # Reading this many records too many is cheaper than asking the brokers for offsets by time.
 _SURPLUS = 20_000
 _DAY_MS = 86_400_000
-_RUNS = 64
+_RUNS = 50
 _ROUNDS = 12
 _FIRST_SCAN, _MOST_SCAN = 20_000, 1_000_000
 
@@ -117,9 +117,9 @@ def rounds(
 def scatter(spans: Spans, n: int, chance: random.Random) -> list[Range]:
     """Plan ``n`` offsets at random: each offset is as likely as any other.
 
-    The offsets of all partitions, end to end, are cut into up to 64 parts of about one size; from each part
+    The offsets of all partitions, end to end, are cut into up to 50 parts of about one size; from each part
     comes a run of neighbouring offsets that begins at a random place in it. So the sample covers
-    the topic evenly, and its cost is that of at most 64 seeks, however long the topic is.
+    the topic evenly, and its cost is that of at most 50 seeks, however long the topic is.
     """
     total = sum(high - low for low, high in spans.values())
     if n >= total:

@@ -137,6 +137,7 @@ class Workbench(KafkaSide):
                 ledger=Ledger(self.settings.make_state_dir() / "ledgers" / name),
                 read_only=profile.read_only,
                 notify=self._notify,
+                mask=self._mask,
             )
         return self._session
 

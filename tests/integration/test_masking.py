@@ -1,0 +1,58 @@
+"""A masking policy holds for samples, followed topics and results of SQL alike."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import sdp_kernel
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def masked(stack: Any, tmp_path: Any) -> Any:
+    (tmp_path / "sdp.toml").write_text(
+        f'[profiles.here]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n'
+        f'[profiles.here.kafka.main]\n"bootstrap.servers" = "{stack.kafka}"\n'
+        '[masking.columns]\nssn = "redact"\nemail = "hash"\n'
+    )
+    with sdp_kernel.connect("here", directory=tmp_path) as workbench:
+        yield workbench
+
+
+def test_nobody_sees_what_is_masked(masked: Any, topic_name: str, produce: Any, tmp_path: Any) -> None:
+    rows = [{"id": i, "ssn": f"123-45-{i:04d}", "in": {"email": f"ada{i % 2}@example.org"}} for i in range(6)]
+    produce(topic_name, [(None, json.dumps(row)) for row in rows])
+    sample = masked.sample(topic_name)
+    profile = masked.describe(sample)
+    masked.sql(_ddl(topic_name))
+    query = masked.sql("SELECT id, ssn, `in` FROM people")
+    query.to_parquet(str(tmp_path / "people.parquet"))
+    shown = [
+        sample.df.to_string(),
+        str(sample.table.to_pylist()),
+        repr(profile),
+        masked.table(topic_name).ddl,
+        query.df.to_string(),
+        str(query.head(5).to_pylist()),
+    ]
+    assert all("123-45" not in text and "ada" not in text for text in shown)
+    saved = (tmp_path / "people.parquet").read_bytes()
+    assert b"123-45" not in saved
+    assert b"ada0" not in saved
+    assert set(sample.df["ssn"]) == {"•••"}
+    hashes = [row["email"] for row in sample.table["in"].to_pylist()]
+    assert len(set(hashes)) == 2
+    assert hashes == [row["email"] for row in query.arrow["in"].to_pylist()]
+    assert len(masked.sample(topic_name, where="ssn LIKE '123%'")) == 0
+
+
+def _ddl(topic: str) -> str:
+    return (
+        "CREATE TABLE people (id INT, ssn STRING, `in` ROW<email STRING>) WITH ('connector' = 'kafka',"
+        f" ${{kafka.main}}, 'topic' = '{topic}', 'scan.startup.mode' = 'earliest-offset',"
+        " 'scan.bounded.mode' = 'latest-offset', 'format' = 'json')"
+    )
