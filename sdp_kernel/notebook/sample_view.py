@@ -94,6 +94,8 @@ def _times(p: SampleProfile) -> str:
     column = next(c for c in p.columns if c.name == "_timestamp")
     if column.low is None:
         return ""
+    if column.low == column.high:
+        return f"every record is of {_short(column.low)}"
     span = humanize.precisedelta(column.high - column.low, minimum_unit="milliseconds", format="%d")
     return f"records from {_short(column.low)} to {_short(column.high)}, over {span}: {html.spark(p.times)}"
 
