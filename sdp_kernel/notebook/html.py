@@ -31,7 +31,7 @@ STYLE = """<style>
 .sdp-good{color:var(--jp-success-color1,#2e7d32)}
 .sdp-warn{color:var(--jp-warn-color0,#b45f06)}
 .sdp-bad{color:var(--jp-error-color1,#c62828)}
-.sdp-scroll{overflow:auto;max-height:420px;border:1px solid var(--jp-border-color2,#ddd);border-radius:4px;width:fit-content;max-width:100%}
+.sdp-scroll{margin:0 0 6px;overflow:auto;max-height:420px;border:1px solid var(--jp-border-color2,#ddd);border-radius:4px;width:fit-content;max-width:100%}
 .sdp .sdp-scroll table{border-collapse:collapse;margin:0;font-size:12.5px}
 .sdp .sdp-scroll thead th{position:sticky;top:0;background:var(--jp-layout-color2,#f3f3f3);text-align:left;font-weight:600;padding:3px 10px;white-space:nowrap;vertical-align:bottom}
 .sdp .sdp-scroll thead th small{display:block;font-weight:400;color:var(--jp-ui-font-color2,#757575)}
