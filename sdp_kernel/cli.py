@@ -14,6 +14,7 @@ import click
 
 from sdp_kernel import settings
 from sdp_kernel.errors import SdpError
+from sdp_kernel.kafka.decode import FORMATS
 from sdp_kernel.version import __version__
 
 if TYPE_CHECKING:
@@ -168,8 +169,8 @@ def _reading(command: _Command) -> _Command:
             click.option("--offset", type=int, help="Start here in the partition; -100: from the end."),
             click.option("--key", help="Only messages with this key."),
             click.option("--where", help="Only rows for which this SQL condition holds."),
-            click.option("--format", help="json, csv, text, bytes, avro, …; detected otherwise."),
-            click.option("--key-format", help="Likewise, of the key."),
+            click.option("--format", type=click.Choice(FORMATS), help="Detected otherwise."),
+            click.option("--key-format", type=click.Choice(FORMATS), help="Likewise, of the key."),
             click.option("--unwrap", is_flag=True, help="The row inside a Debezium or Maxwell envelope."),
             click.option("--delimiter", help="Of CSV."),
             click.option("--timeout", default=10.0, show_default=True, help="Seconds without a message."),

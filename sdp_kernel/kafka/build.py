@@ -45,6 +45,7 @@ class Built:
     errors: int
     tombstones: int
     value_bytes: Any
+    options: Options
 
 
 class Assembly:
@@ -126,7 +127,8 @@ class Assembly:
         errors = table.num_rows - table["_error"].null_count if "_error" in table.column_names else 0
         if not errors and "_error" in table.column_names:
             table = table.drop_columns(["_error", "_raw"])
-        return Built(table, name or _EMPTY, key_format, errors, kept.count(None), sizes)
+        return Built(table, name or _EMPTY, key_format, errors, kept.count(None), sizes,
+                     decoded.found or self.reading.options)  # fmt: skip
 
     def close(self) -> None:
         """Wait for nothing any more."""
@@ -217,7 +219,10 @@ def concatenate(pieces: Sequence[tuple[int, Decoded]]) -> Decoded | None:
             ]
         )
     fields = {name: f for d in decoded for name, f in d.fields.items()}
-    return Decoded(joined("columns"), fields, text, errors, joined("extra"), rows)
+    found = {d.found for d in decoded}
+    if len(found) > 1:
+        return None
+    return Decoded(joined("columns"), fields, text, errors, joined("extra"), rows, found.pop())
 
 
 def _chunks(column: Any, kind: Any, length: int) -> list[Any]:

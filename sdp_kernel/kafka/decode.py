@@ -7,24 +7,33 @@ cannot read is null in every column and has a reason in ``errors``. JSON is in `
 from __future__ import annotations
 
 import importlib
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sdp_kernel.errors import UsageError
+from sdp_kernel.kafka.detect import detect, has_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sdp_kernel.kafka.registry import Registry
 
-FORMATS = ("json", "text", "bytes")
+__all__ = [
+    "FORMATS",
+    "KEY_FORMATS",
+    "Decoded",
+    "Decoder",
+    "Options",
+    "decode_key_column",
+    "decoder",
+    "detect",
+]
+
+FORMATS = ("json", "ndjson", "csv", "text", "bytes", "debezium-json", "maxwell-json", "msgpack")
+#: What a key may be read as: one value, not several rows.
+KEY_FORMATS = ("text", "bytes", "json", "msgpack")
 REGISTRY_FORMATS = ("avro", "protobuf", "json-schema")
 VALUE = "value"
-
-_DETECT_VALUES = 100
-_DETECT_BYTES = 1 << 20
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")  # ESC stays: coloured log lines
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,8 @@ class Decoded:
     format adds, such as ``_schema_id`` or ``_op``; each begins with an underscore.
 
     Where one value gives several rows (NDJSON, CSV), ``rows`` is a numpy array with the index of
-    the value each row comes from, ascending; every value has at least one row.
+    the value each row comes from, ascending; every value has at least one row. ``found`` are the
+    options with what the bytes left open and the decoder found out.
     """
 
     columns: Mapping[str, Any]
@@ -47,6 +57,7 @@ class Decoded:
     errors: Mapping[int, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     rows: Any | None = None
+    found: Options | None = None
 
 
 @dataclass(frozen=True)
@@ -151,48 +162,6 @@ def decoder(name: str, *, options: Options | None = None, registry: Registry | N
     return made
 
 
-def detect(values: Sequence[bytes | None], registry: Registry | None = None) -> str | None:
-    """Tell the format of values from the bytes of up to 100 of them, evenly spread.
-
-    JSON where more than half are JSON objects or arrays; else text where more than half are
-    UTF-8 without control characters; else bytes. None where there is nothing to look at:
-    only tombstones and empty values.
-    """
-    import msgspec  # noqa: PLC0415
-
-    del registry
-    some = [value for value in values if value]
-    if not some:
-        return None
-    probe: list[bytes] = []
-    size = 0
-    for value in some[:: -(-len(some) // _DETECT_VALUES)]:
-        probe.append(value)
-        size += len(value)
-        if size > _DETECT_BYTES:
-            break
-    skim = msgspec.json.Decoder(msgspec.Raw).decode
-
-    def is_json(value: bytes) -> bool:
-        if value.lstrip(b" \t\r\n")[:1] not in {b"{", b"["}:
-            return False
-        try:
-            skim(value)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return False
-        return True
-
-    def is_text(value: bytes) -> bool:
-        try:
-            return not _CONTROL.search(value.decode())
-        except UnicodeDecodeError:
-            return False
-
-    if 2 * sum(map(is_json, probe)) > len(probe):
-        return "json"
-    return "text" if 2 * sum(map(is_text, probe)) > len(probe) else "bytes"
-
-
 def decode_keys(keys: Sequence[bytes | None]) -> Any:
     """Return record keys as an Arrow array: string if all are UTF-8, else binary."""
     import pyarrow as pa  # noqa: PLC0415
@@ -206,9 +175,30 @@ def decode_keys(keys: Sequence[bytes | None]) -> Any:
 def decode_key_column(
     keys: Sequence[bytes | None], name: str | None, registry: Registry | None
 ) -> tuple[str, Any, dict[int, str]]:
-    """Return the format the keys were read as, one Arrow array, and the keys that could not be read."""
+    """Return the format the keys were read as, one Arrow array, and the keys that could not be read.
+
+    Detected are only what has a registry's prefix, text, and bytes: a JSON object as key stays
+    text, since it is compared and partitioned by its bytes. Fields become a struct.
+    """
     import pyarrow as pa  # noqa: PLC0415
 
-    del name, registry
-    array = decode_keys(keys)
-    return ("text" if pa.types.is_string(array.type) else "bytes"), array, {}
+    if name is None and registry is not None and all(has_prefix(key) for key in keys if key is not None):
+        name = detect(keys, registry)
+    if name is None:
+        array = decode_keys(keys)
+        return ("text" if pa.types.is_string(array.type) else "bytes"), array, {}
+    decoded = decoder(name, registry=registry).decode(keys)
+    return name, _one_column(decoded, keys), dict(decoded.errors)
+
+
+def _one_column(decoded: Decoded, keys: Sequence[bytes | None]) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    columns = {
+        name: column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        for name, column in decoded.columns.items()
+    }
+    if not decoded.fields:
+        return next(iter(columns.values()), pa.nulls(len(keys), pa.string()))
+    absent = pa.array([key is None or row in decoded.errors for row, key in enumerate(keys)])
+    return pa.StructArray.from_arrays(list(columns.values()), names=list(columns), mask=absent)

@@ -13,8 +13,10 @@ declines, the values are decoded one by one:
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from itertools import chain
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -147,6 +149,32 @@ def _spread(columns: dict[str, Any], rows: Sequence[int], length: int) -> dict[s
     return {name: column.take(indices) for name, column in columns.items()}
 
 
+def columns_of(
+    maps: list[dict[str, Any] | None], others: list[Any], *, whole: str
+) -> tuple[dict[str, Any], dict[str, str], frozenset[str]]:
+    """Return columns, fields and those that hold JSON text, of values read by another format.
+
+    Parameters
+    ----------
+    maps, others
+        A row's fields in one, or what is no map in the other; None in both for nothing.
+    whole
+        The column for what is no map; also for maps with too many fields.
+    """
+    columns, text = _struct_columns(maps, 0)
+    fields = {name: name for name in columns}
+    if len(columns) > MAX_FIELDS:
+        others = [other if one is None else one for one, other in zip(maps, others, strict=True)]
+        columns, fields, text = {}, {}, set()
+    if any(other is not None for other in others):
+        while whole in columns:
+            whole += "_"
+        columns[whole], is_text = _column(others, 0)
+        if is_text:
+            text.add(whole)
+    return columns, fields, frozenset(text)
+
+
 # --- value by value ------------------------------------------------------------------------
 
 
@@ -174,6 +202,10 @@ def _column(values: list[Any], depth: int) -> tuple[Any, bool]:
         return pa.array(values, pa.bool_()), False
     if kinds == {str}:
         return pa.array(values, pa.string()), False
+    if kinds == {bytes}:
+        return pa.array(values, pa.binary()), False
+    if kinds == {datetime}:
+        return pa.array(values, pa.timestamp("us", "UTC")), False
     if kinds <= {int, float, Decimal}:
         kind = _number_type(values, kinds)
         if kind is not None:
@@ -212,6 +244,8 @@ def _number_type(values: list[Any], kinds: set[type]) -> Any:
     for value in values:
         if value is None:
             continue
+        if isinstance(value, float) and not isfinite(value):
+            return None
         _, digits, exponent = _decimal(value).as_tuple()
         assert isinstance(exponent, int)  # noqa: S101
         scale = max(scale, -exponent)

@@ -157,7 +157,7 @@ class _Run:
             stopped=stopped,
             key_format=built.key_format,
             value_bytes=built.value_bytes,
-            options=self.reading.options,
+            options=built.options,
         )
 
 

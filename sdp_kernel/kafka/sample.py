@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sdp_kernel.errors import UsageError
 from sdp_kernel.kafka.build import FIELD, JSON_TEXT, METADATA, Assembly, Built, Reading
 from sdp_kernel.kafka.cluster import check_topic_name
-from sdp_kernel.kafka.decode import FORMATS, REGISTRY_FORMATS, Options, decoder
+from sdp_kernel.kafka.decode import FORMATS, KEY_FORMATS, REGISTRY_FORMATS, Options, decoder
 from sdp_kernel.kafka.filter import Filter
 from sdp_kernel.kafka.offsets import rounds, window
 from sdp_kernel.kafka.read import Ending, Records, collector_paused, join, stream
@@ -188,9 +188,9 @@ def reading_of(
     UsageError
         There is no such format, or it needs a schema registry and the cluster has none.
     """
-    for name in (value_format, key_format):
-        if name is not None and name not in FORMATS:
-            raise UsageError(f"there is no format {name!r}", hint=f"use one of: {', '.join(FORMATS)}")
+    for name, known in ((value_format, FORMATS), (key_format, KEY_FORMATS)):
+        if name is not None and name not in known:
+            raise UsageError(f"there is no format {name!r} here", hint=f"use one of: {', '.join(known)}")
         if name in REGISTRY_FORMATS:
             decoder(name, registry=cluster.registry)
     return Reading(value_format, key_format, options or Options(), cluster.registry)
@@ -371,5 +371,5 @@ class _Run:
             stopped=self.stopped,
             key_format=built.key_format,
             value_bytes=built.value_bytes,
-            options=self.reading.options,
+            options=built.options,
         )
