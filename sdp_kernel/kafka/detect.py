@@ -22,6 +22,7 @@ _OF_REGISTRY = {"AVRO": "avro", "PROTOBUF": "protobuf", "JSON": "json-schema"}
 _ASKED_IDS = 5
 _MAXWELL_TYPES = {"insert", "update", "delete", "bootstrap-insert", "bootstrap-start", "bootstrap-complete"}
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+_MAPS = {*range(0x81, 0x90), 0xDE, 0xDF}
 _CSV_RECORDS, _CSV_LENGTH = 3, 64
 
 
@@ -138,8 +139,7 @@ def _is_ndjson(value: bytes) -> bool:
 def _is_msgpack(value: bytes) -> bool:
     from sdp_kernel.kafka.decode_msgpack import load  # noqa: PLC0415
 
-    first = value[0]
-    if not (0x80 < first <= 0x8F or first in {0xDE, 0xDF}):  # maps with a key: an array may be any bytes
+    if value[0] not in _MAPS:  # an array may be any bytes
         return False
     try:
         return isinstance(load(value), dict)
