@@ -43,25 +43,33 @@ def main() -> None:
     """Explore Kafka and Flink SQL, and run the embedded stack."""
 
 
-def _stack() -> Stack:
+def _stack(*more: str) -> Stack:
     from sdp_kernel.local.stack import Stack  # noqa: PLC0415
 
     loaded = settings.load()
-    return Stack(loaded.make_state_dir(), settings=loaded.local)
+    return Stack(loaded.make_state_dir(), settings=loaded.local.adding(more))
 
 
 @main.command()
-def up() -> None:
+@click.option(
+    "--with",
+    "more",
+    multiple=True,
+    type=click.Choice(settings.LOCAL_EXTRAS),
+    help="A schema registry as well.",
+)
+def up(more: tuple[str, ...] = ()) -> None:
     """Start the embedded stack: Kafka, JobManager, TaskManager, SQL gateway."""
-    stack = _stack()
+    stack = _stack(*more)
     info = stack.running()
     if info is None:
         from sdp_kernel.local.terminal import stack_progress  # noqa: PLC0415
 
         with stack_progress() as progress:
             info = stack.up(progress)
-    for name, address in (("kafka", info.kafka), ("jobmanager", info.jobmanager), ("gateway", info.gateway)):
-        click.echo(f"{name:<12} {address}")
+    for name in ("kafka", "jobmanager", "gateway", "registry"):
+        if (address := getattr(info, name)) is not None:
+            click.echo(f"{name:<12} {address}")
 
 
 @main.command()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sdp_kernel.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -174,12 +174,24 @@ class PromoteSettings:
     branch: str = "sdp/{job}"
 
 
+LOCAL_EXTRAS = ("registry",)
+
+
 @dataclass(frozen=True)
 class LocalSettings:
-    """``[local]``: the embedded stack. ``maven`` is a mirror to fetch jars from."""
+    """``[local]``: the embedded stack.
+
+    ``maven`` is a mirror to fetch jars from; ``with_`` (``with`` in the file) names components to
+    start beside the usual ones.
+    """
 
     maven: str | None = None
     task_slots: int = 8
+    with_: tuple[str, ...] = ()
+
+    def adding(self, names: Iterable[str]) -> LocalSettings:
+        """Return these settings with more components."""
+        return replace(self, with_=tuple(dict.fromkeys([*self.with_, *names])))
 
 
 MASKING_ACTIONS = ("hash", "redact", "null")
@@ -377,11 +389,15 @@ class _Reader:
         )
 
     def local(self, table: dict[str, Any]) -> LocalSettings:
-        self.only(table, "local", {"maven", "task_slots"})
+        self.only(table, "local", {"maven", "task_slots", "with"})
         defaults = LocalSettings()
+        more = self.get(table, "local", "with", list, [])
+        if any(name not in LOCAL_EXTRAS for name in more):
+            raise self.fail("local.with", f"is {more!r}", f"known: {', '.join(LOCAL_EXTRAS)}")
         return LocalSettings(
             maven=self.get(table, "local", "maven", str, None),
             task_slots=self.get(table, "local", "task_slots", int, defaults.task_slots),
+            with_=tuple(more),
         )
 
     def masking(self, table: dict[str, Any]) -> MaskingSettings:

@@ -10,17 +10,18 @@ import pytest
 
 from sdp_kernel.flink.session import Session
 from sdp_kernel.local.stack import Stack
-from sdp_kernel.settings import KafkaCluster
+from sdp_kernel.settings import KafkaCluster, LocalSettings
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
     """The addresses of a running stack; ``SDP_TEST_STATE`` names one to use that already runs."""
+    settings = LocalSettings(with_=("registry",))
     reused = os.environ.get("SDP_TEST_STATE")
     if reused:
-        yield Stack(Path(reused)).up()
+        yield Stack(Path(reused), settings=settings).up()
         return
-    embedded = Stack(tmp_path_factory.mktemp("state"))
+    embedded = Stack(tmp_path_factory.mktemp("state"), settings=settings)
     try:
         yield embedded.up()
     finally:
@@ -29,8 +30,8 @@ def stack(tmp_path_factory):
 
 @pytest.fixture
 def cluster_settings(stack):
-    """The stack's Kafka as settings."""
-    return KafkaCluster("main", {"bootstrap.servers": stack.kafka})
+    """The stack's Kafka and schema registry as settings."""
+    return KafkaCluster("main", {"bootstrap.servers": stack.kafka, "schema.registry.url": stack.registry})
 
 
 @pytest.fixture
@@ -39,7 +40,10 @@ def session(stack, cluster_settings):
     opened = Session(
         stack.gateway,
         jobmanager=stack.jobmanager,
-        fragments={"kafka.main": cluster_settings.sql_fragment()},
+        fragments={
+            "kafka.main": cluster_settings.sql_fragment(),
+            "registry.main": f"'{cluster_settings.registry_url}'",
+        },
     )
     yield opened
     opened.close()

@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import ArtifactError
 
@@ -29,7 +30,10 @@ _STALE_S = 24 * 3600
 
 @dataclass(frozen=True)
 class Artifact:
-    """One jar: ``group:artifact:version``, sha256 and size in bytes."""
+    """One jar: ``group:artifact:version``, sha256 and size in bytes.
+
+    What is no jar has a packaging and a classifier before its version, as Maven writes it.
+    """
 
     coordinate: str
     sha256: str
@@ -37,9 +41,9 @@ class Artifact:
 
     @property
     def file_name(self) -> str:
-        """``artifact-version.jar``."""
-        _, name, version = self.coordinate.split(":")
-        return f"{name}-{version}.jar"
+        """``artifact-version.jar``, or with classifier and packaging."""
+        _, name, *kind, version = self.coordinate.split(":")
+        return f"{name}-{version}-{kind[1]}.{kind[0]}" if kind else f"{name}-{version}.jar"
 
 
 def cache_dir() -> Path:
@@ -101,6 +105,31 @@ def by_group(
     return {group: [path_of(artifact) for artifact in members] for group, members in artifacts.items()}
 
 
+def resolve(context: Any, coordinate: str) -> str:
+    """Fetch one artifact with a ``jgo.maven.MavenContext``; returns its path."""
+    group, name, *kind, version = coordinate.split(":")
+    if not kind:
+        return str(context.create_dependency(coordinate).artifact.resolve())
+    packaging, classifier = kind
+    return str(context.project(group, name).at_version(version).artifact(classifier, packaging).resolve())
+
+
+def unpacked(archive: Path) -> Path:
+    """Return the directory with a cached tar.gz's content; unpacked on first use, whole or not at all."""
+    target = archive.with_name("content")
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix="unpack-") as scratch:
+            part = Path(scratch) / "content"
+            with tarfile.open(archive) as file:
+                file.extractall(part, filter="data")
+            try:
+                part.rename(target)
+            except OSError:
+                if not target.exists():  # another process was first
+                    raise
+    return target
+
+
 def _stamp(artifact: Artifact) -> int:
     """Return the modification time, epoch seconds, that a verified jar is given: 2001 to 2033."""
     return 10**9 + int(artifact.sha256[:8], 16) % 10**9
@@ -157,7 +186,7 @@ def _fetch(artifact: Artifact, scratch: Path, mirror: str | None) -> None:
     repositories = {"mirror": mirror} if mirror else None
     context = MavenContext(repo_cache=scratch, timeout=60, remote_repos=repositories)
     try:
-        fetched = Path(context.create_dependency(artifact.coordinate).artifact.resolve())
+        fetched = Path(resolve(context, artifact.coordinate))
     except Exception as error:
         raise ArtifactError(
             f"{artifact.coordinate} cannot be fetched: {error}",

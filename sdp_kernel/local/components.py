@@ -1,4 +1,4 @@
-"""The four components: what each runs, how it is configured, and when it is ready.
+"""The components: what each runs, how it is configured, and when it is ready.
 
 Flink's processes are started with the java command itself in place of the distribution's shell
 scripts: each script starts two more JVMs to work out memory sizes, which stand here instead.
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import StackError
+from sdp_kernel.local.artifacts import unpacked
 from sdp_kernel.local.processes import mark
 
 if TYPE_CHECKING:
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 
     from sdp_kernel.local.java import Java
 
-NAMES = ("kafka", "jobmanager", "taskmanager", "gateway")
+DEFAULT = ("kafka", "jobmanager", "taskmanager", "gateway")
+OPTIONAL = ("registry",)
+NAMES = (*DEFAULT, *OPTIONAL)
 GROUPS = {"kafka": ("kafka",), "jobmanager": ("flink", "gateway"), "taskmanager": ("flink",),
-          "gateway": ("flink", "gateway")}  # fmt: skip
+          "gateway": ("flink", "gateway"), "registry": ("registry",)}  # fmt: skip
+REGISTRY_PATH = "/apis/ccompat/v7"
 HOST = "127.0.0.1"
 _HTTP_S = 2.0
 #: Small heaps that grow, with a young generation that a page of results fits in; the serial
@@ -41,6 +45,7 @@ _JVM_FLAGS = {
     "taskmanager": ["-Xms224m", "-Xmx640m", "-XX:NewSize=160m", "-XX:MaxDirectMemorySize=320m",
                     "-XX:MaxMetaspaceSize=256m", "-XX:+UseSerialGC"],
     "gateway": ["-Xms192m", "-Xmx768m", "-XX:NewSize=128m", "-XX:+UseSerialGC"],
+    "registry": ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
 }  # fmt: skip
 
 
@@ -217,6 +222,20 @@ def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots:
     }
     text = "".join(f"{key}={_properties_value(value)}\n" for key, value in kafka.items())
     (layout.conf / "server.properties").write_text(text, encoding="ascii")
+    registry = {
+        "quarkus.http.host": HOST,
+        "quarkus.http.port": ports["registry"],
+        "quarkus.management.host": HOST,
+        "quarkus.management.port": ports["registry_management"],
+        "quarkus.log.file.enable": "true",
+        "quarkus.log.file.path": layout.logs / "registry.log",
+        "quarkus.http.access-log.enabled": "false",
+        "apicurio.storage.kind": "sql",
+        "apicurio.storage.sql.kind": "h2",
+        "apicurio.datasource.url": f"jdbc:h2:file:{layout.data / 'registry' / 'schemas'}",
+    }
+    text = "".join(f"{key}={_properties_value(value)}\n" for key, value in registry.items())
+    (layout.conf / "registry.properties").write_text(text, encoding="ascii")
     (layout.conf / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
 
 
@@ -270,6 +289,11 @@ def launch(name: str, layout: Layout, jars: Mapping[str, list[Path]], identity: 
         flags = _JVM_FLAGS[name]
         main = ["kafka.Kafka", str(layout.conf / "server.properties")]
         return Launch([*log, main[0], *main[1:]], jars["kafka"], flags, {"MALLOC_ARENA_MAX": "2"})
+    if name == "registry":
+        where = f"-Dquarkus.config.locations={(layout.conf / 'registry.properties').as_uri()}"
+        main = ["io.quarkus.bootstrap.runner.QuarkusEntryPoint"]
+        class_path = [unpacked(jars["registry"][0]) / "quarkus-run.jar"]
+        return Launch([*log, where, *main], class_path, _JVM_FLAGS[name], {"MALLOC_ARENA_MAX": "2"})
     home = flink_home()
     opens = _module_options(home)
     lib = sorted((home / "lib").glob("*.jar"), key=lambda jar: (jar.name.startswith("flink-dist"), jar.name))
@@ -323,6 +347,7 @@ def ready_checks(ports: Mapping[str, int], taskmanager: str = "") -> dict[str, C
         "jobmanager": lambda: _get(ports["jobmanager"], "/overview") is not None,
         "taskmanager": lambda: _registered(ports["jobmanager"], taskmanager),
         "gateway": lambda: _get(ports["gateway"], "/v3/info") is not None,
+        "registry": lambda: _get(ports["registry"], f"{REGISTRY_PATH}/subjects") is not None,
     }
 
 

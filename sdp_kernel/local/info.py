@@ -39,12 +39,16 @@ class StackInfo:
     kafka: str | None
     jobmanager: str | None
     gateway: str | None
+    registry: str | None = None
 
     def to_profile(self, profile: Profile) -> Profile:
         """Fill the addresses into a profile, as ``kafka.main``, gateway and JobManager."""
         clusters = dict(profile.kafka)
         if self.kafka is not None:
-            clusters["main"] = KafkaCluster("main", MappingProxyType({"bootstrap.servers": self.kafka}))
+            properties = {"bootstrap.servers": self.kafka}
+            if self.registry is not None:
+                properties["schema.registry.url"] = self.registry
+            clusters["main"] = KafkaCluster("main", MappingProxyType(properties))
         return dataclasses.replace(
             profile, gateway=self.gateway, jobmanager=self.jobmanager, kafka=MappingProxyType(clusters)
         )

@@ -9,43 +9,46 @@ from typing import Any
 
 from jgo.maven import MavenContext
 
-from sdp_kernel.local.artifacts import LOCK_FILE
+from sdp_kernel.local.artifacts import LOCK_FILE, resolve
 
-FLINK, KAFKA = "2.3.0", "4.3.1"
+FLINK, KAFKA, APICURIO = "2.3.0", "4.3.1", "3.3.3"
 #: Group → coordinates, each with whether its dependencies belong to it. Resolved one by one: as
 #: inputs of one resolution, the versions that one POM manages would leak into the other's.
 GROUPS: dict[str, dict[str, bool]] = {
     "gateway": {f"org.apache.flink:flink-sql-gateway:{FLINK}": False},
-    "flink": {"org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2": False},
+    "flink": {
+        "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2": False,
+        f"org.apache.flink:flink-sql-avro-confluent-registry:{FLINK}": False,
+    },
     "kafka": {
         f"org.apache.kafka:kafka_2.13:{KAFKA}": True,
         "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4": False,
     },
+    "registry": {f"io.apicurio:apicurio-registry-app:tar.gz:all:{APICURIO}": False},
 }
 _SCOPES = {None, "compile", "runtime"}
 
 
-def resolve(context: MavenContext, coordinate: str, *, transitive: bool) -> list[Any]:
-    """Return the artifact of a coordinate, with its run-time dependencies if asked."""
-    dependency = context.create_dependency(coordinate)
+def coordinates(context: MavenContext, coordinate: str, *, transitive: bool) -> list[str]:
+    """Return a coordinate, with those of its run-time dependencies if asked."""
     if not transitive:
-        return [dependency.artifact]
-    inputs, others = context.resolver.resolve([dependency])
-    return [d.artifact for d in [*inputs, *others] if d.scope in _SCOPES]
+        return [coordinate]
+    inputs, others = context.resolver.resolve([context.create_dependency(coordinate)])
+    artifacts: list[Any] = [d.artifact for d in [*inputs, *others] if d.scope in _SCOPES]
+    return [f"{a.groupId}:{a.artifactId}:{a.version}" for a in artifacts]
 
 
 def main() -> None:
     """Write the lock file."""
     context = MavenContext(timeout=60)
     groups: dict[str, list[dict[str, str | int]]] = {}
-    for group, coordinates in GROUPS.items():
+    for group, roots in GROUPS.items():
         groups[group] = []
-        artifacts = [a for c, deep in coordinates.items() for a in resolve(context, c, transitive=deep)]
-        for artifact in artifacts:
-            content = Path(artifact.resolve()).read_bytes()
+        for coordinate in (c for r, deep in roots.items() for c in coordinates(context, r, transitive=deep)):
+            content = Path(resolve(context, coordinate)).read_bytes()
             groups[group].append(
                 {
-                    "coordinate": f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}",
+                    "coordinate": coordinate,
                     "sha256": hashlib.sha256(content).hexdigest(),
                     "size": len(content),
                 }

@@ -1,4 +1,4 @@
-"""The embedded stack: Kafka, JobManager, TaskManager and SQL gateway, on loopback, under one directory.
+"""The embedded stack: Kafka, Flink, SQL gateway, schema registry, on loopback, under one directory.
 
 ``up`` and ``down`` may be called by any process at any time; a lock lets one through. What runs is
 asked of the operating system, never only of a file.
@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING
 from sdp_kernel.errors import ComponentError, StackError, UsageError
 from sdp_kernel.local import processes
 from sdp_kernel.local.components import (
+    DEFAULT,
     GROUPS,
     NAMES,
+    OPTIONAL,
+    REGISTRY_PATH,
     Layout,
     format_command,
     free_ports,
@@ -41,7 +44,9 @@ if TYPE_CHECKING:
     from sdp_kernel.local.java import Java
 
 _START_S = 120.0
-_PORTS = ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway")
+_CORE_PORTS = ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway")
+_PORTS = (*_CORE_PORTS, "registry", "registry_management")
+_ORDER = ("kafka", "gateway", "jobmanager", "taskmanager", "registry")
 _READ_AS_SEVERAL = (",", os.pathsep)
 _OTHER_DATA = re.compile(
     r"meta\.properties|node\.?id|cluster\.?id|metadata\.version|Inconsistent|formatted", re.IGNORECASE
@@ -56,7 +61,8 @@ class Stack:
     state_dir
         Holds everything; made if need be.
     components
-        Which of kafka, jobmanager, taskmanager, gateway it has.
+        Which of kafka, jobmanager, taskmanager, gateway, registry it has; by default all but the
+        registry, and what ``settings`` add.
     ports
         Fixed ports by name; free ones are taken for the rest, and kept from start to start.
     """
@@ -65,16 +71,17 @@ class Stack:
         self,
         state_dir: Path,
         *,
-        components: tuple[str, ...] = NAMES,
+        components: tuple[str, ...] | None = None,
         settings: LocalSettings | None = None,
         ports: Mapping[str, int] | None = None,
     ) -> None:
+        self.settings = settings or LocalSettings()
+        components = (*DEFAULT, *self.settings.with_) if components is None else components
         unknown = set(components) - set(NAMES)
         if unknown:
             raise UsageError(f"no component {', '.join(sorted(unknown))}", hint=f"known: {', '.join(NAMES)}")
         self.layout = Layout(Path(state_dir).expanduser().resolve())
         self.components = tuple(name for name in NAMES if name in components)
-        self.settings = settings or LocalSettings()
         self._fixed = dict(ports or {})
 
     def running(self) -> StackInfo | None:
@@ -87,9 +94,9 @@ class Stack:
             if not (self.layout.run / f"{name}.ready").exists():
                 return None
         ports = self._known_ports()
-        if not ports or any(ports[name] != port for name, port in self._fixed.items()):
+        if not ports or any(ports.get(name) != port for name, port in self._fixed.items()):
             return None
-        if not all(listening(ports[name]) for name in self.components if name != "taskmanager"):
+        if not all(listening(ports.get(name, 0)) for name in self.components if name != "taskmanager"):
             return None
         return self._info(ports)
 
@@ -141,7 +148,7 @@ class Stack:
         ports = self._known_ports()
         checks = self._checks(ports, records) if ports else {}
         found = []
-        for name in self.components:
+        for name in (n for n in NAMES if n in self.components or (n in OPTIONAL and n in records)):
             record = records.get(name)
             process = processes.alive(record, self.layout.state_dir) if record else None
             port = ports.get(name)
@@ -188,7 +195,7 @@ class Stack:
             link_opt(self.layout, jars["gateway"][0])
         started: list[str] = []
         try:
-            for name in sorted(self.components, key=("kafka", "gateway", "jobmanager", "taskmanager").index):
+            for name in sorted(self.components, key=_ORDER.index):
                 if name not in alive:
                     started.append(name)
                     self._spawn(name, runtime, jars, ports)
@@ -258,7 +265,7 @@ class Stack:
             ports = dict(json.loads((self.layout.run / "ports").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return {}
-        return ports if all(isinstance(ports.get(name), int) for name in _PORTS) else {}
+        return ports if all(isinstance(ports.get(name), int) for name in _CORE_PORTS) else {}
 
     def _spawn(
         self, name: str, runtime: Java, jars: Mapping[str, list[Path]], ports: Mapping[str, int]
@@ -357,13 +364,20 @@ class Stack:
             kafka=address("kafka", "127.0.0.1:{}"),
             jobmanager=address("jobmanager", "http://127.0.0.1:{}"),
             gateway=address("gateway", "http://127.0.0.1:{}"),
+            registry=f"http://127.0.0.1:{ports['registry']}{REGISTRY_PATH}"
+            if "registry" in self.components or self._runs("registry")
+            else None,
         )
+
+    def _runs(self, name: str) -> bool:
+        record = processes.recorded(self.layout.run).get(name)
+        return record is not None and processes.alive(record, self.layout.state_dir) is not None
 
     def archived(self) -> bool:
         """Whether every component's classes are archived, so that a start takes its least time."""
         from sdp_kernel.local import artifacts, java  # noqa: PLC0415
 
-        groups = {group for name in self.components for group in GROUPS[name]}
+        groups = {group for name in set(self.components) & set(DEFAULT) for group in GROUPS[name]}
         jars = artifacts.by_group(groups, mirror=self.settings.maven)
         return not self._unarchived(java.find(), jars)
 
@@ -372,7 +386,7 @@ class Stack:
         from sdp_kernel.local import java  # noqa: PLC0415
 
         missing = {}
-        for name in self.components:
+        for name in set(self.components) & set(DEFAULT):  # Quarkus loads classes by itself
             how = launch(name, self.layout, jars)
             archive = java.archive_path(runtime, name, how.flags, how.class_path)
             if not archive.exists():

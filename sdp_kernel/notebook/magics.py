@@ -90,7 +90,7 @@ class SdpMagics(Magics):
 
     @line_magic
     def sdp(self, line: str) -> Any:
-        """``%sdp up | down | status | logs COMPONENT | connect PROFILE | workbench``."""
+        """``%sdp up [--with registry] | down | status | logs COMPONENT | connect PROFILE | workbench``."""
         from sdp_kernel.notebook import stack_view  # noqa: PLC0415
 
         words = split(line)
@@ -106,6 +106,8 @@ class SdpMagics(Magics):
                 return self.workbench
             case ["up"]:
                 stack_view.up(self.workbench)
+            case ["up", "--with", more]:
+                stack_view.up(self.workbench, more)
             case ["down"]:
                 self.close()
                 stack_view.down(self.workbench)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _TONES = {"running": "good", "starting": "run", "stopped": "warn", "died": "bad"}
 
 
-def up(workbench: Workbench) -> None:
-    """Start the stack, with progress, and show its state."""
-    workbench.stack.up(StackProgress())
+def up(workbench: Workbench, *more: str) -> None:
+    """Start the stack, and components beside the usual ones, with progress; show its state."""
+    workbench.start(*more, progress=StackProgress())
     status(workbench)
 
 

@@ -85,7 +85,7 @@ class Workbench(KafkaSide):
         notify: Callable[[str], None] | None = None,
         progress: Callable[[Any], None] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(embedded=profile.embedded)
         self.settings = settings
         self._profile = profile
         self._notify = notify
@@ -110,6 +110,22 @@ class Workbench(KafkaSide):
         from sdp_kernel.local.stack import Stack  # noqa: PLC0415
 
         return Stack(self.settings.make_state_dir(), settings=self.settings.local)
+
+    def start(self, *more: str, progress: Callable[[Any], None] | None = None) -> None:
+        """Start the embedded stack, with components such as ``registry`` beside the usual ones.
+
+        What is open goes on: the session then knows ``${registry.main}`` too.
+        """
+        from sdp_kernel.local.stack import Stack  # noqa: PLC0415
+
+        stack = Stack(self.settings.make_state_dir(), settings=self.settings.local.adding(more))
+        info = stack.up(progress)
+        if self._embedded:
+            self._profile = info.to_profile(self._profile)
+            self._resolved = True
+            self._clusters.clear()
+            if self._session is not None:
+                self._session.fragments = _fragments(self._profile)
 
     @property
     def profile(self) -> settings_.Profile:

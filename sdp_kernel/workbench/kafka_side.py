@@ -32,7 +32,8 @@ class KafkaSide:
 
     settings: Settings
 
-    def __init__(self) -> None:
+    def __init__(self, *, embedded: bool) -> None:
+        self._embedded = embedded
         self._clusters: dict[str, Cluster] = {}
 
     @property
@@ -334,7 +335,7 @@ class KafkaSide:
     def _check_change(self, what: str, *, confirm: bool) -> None:
         from sdp_kernel.kafka.admin import may_change  # noqa: PLC0415
 
-        may_change(self.profile, what, confirmed=confirm)
+        may_change(self.profile, what, confirmed=confirm or self._embedded)
 
 
 def topics_frame(look: Look) -> pd.DataFrame:

@@ -13,11 +13,15 @@ from sdp_kernel.local import archive, artifacts, components, java, logs, process
 from sdp_kernel.local.artifacts import Artifact
 from sdp_kernel.local.stack import Stack, cause
 
+PORTS = (
+    "kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway", "registry", "registry_management",
+)  # fmt: skip
+
 
 def test_the_lock_file_names_every_jar_once_with_hash_and_size():
     groups = json.loads(artifacts.LOCK_FILE.read_text())["groups"]
     rows = [row for group in groups.values() for row in group]
-    assert set(groups) == {"gateway", "flink", "kafka"}
+    assert set(groups) == {"gateway", "flink", "kafka", "registry"}
     assert len({row["coordinate"] for row in rows}) == len(rows)
     assert all(len(row["sha256"]) == 64 and row["size"] > 0 for row in rows)
     assert "http" not in artifacts.LOCK_FILE.read_text()
@@ -60,15 +64,18 @@ def test_every_address_of_the_configuration_is_loopback(tmp_path):
     layout = components.Layout(tmp_path)
     ports = dict(
         zip(
-            ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway"),
-            range(5000, 5005),
+            PORTS,
+            range(5000, 5007),
             strict=True,
         )
     )
     components.write_configuration(layout, ports, task_slots=3)
     flink = (layout.conf / "config.yaml").read_text()
     kafka = (layout.conf / "server.properties").read_text()
-    assert "0.0.0.0" not in flink + kafka
+    registry = (layout.conf / "registry.properties").read_text()
+    assert "0.0.0.0" not in flink + kafka + registry
+    assert "quarkus.http.host=127.0.0.1" in registry
+    assert "quarkus.management.host=127.0.0.1" in registry
     assert "taskmanager.numberOfTaskSlots: 3" in flink
     assert "listeners=PLAINTEXT://127.0.0.1:5000,CONTROLLER://127.0.0.1:5001" in kafka
 
@@ -200,7 +207,7 @@ def test_a_marked_environment_is_inherited_and_found(tmp_path):
 def test_paths_of_any_letters_reach_flink_and_kafka_whole(tmp_path):
     state = tmp_path / "ä b # c%20d"
     layout = components.Layout(state)
-    ports = dict.fromkeys(("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway"), 1)
+    ports = dict.fromkeys(PORTS, 1)
     components.write_configuration(layout, ports, task_slots=1)
     flink = dict(line.split(": ", 1) for line in (layout.conf / "config.yaml").read_text().splitlines())
     assert json.loads(flink["io.tmp.dirs"]) == str(layout.tmp)
@@ -295,9 +302,7 @@ def test_a_taskmanager_does_not_outlive_its_jobmanager_in_a_repair(tmp_path):
     stack = Stack(tmp_path)
     layout = stack.layout
     layout.run.mkdir(parents=True)
-    (layout.run / "ports").write_text(
-        json.dumps(dict.fromkeys(("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway"), 1))
-    )
+    (layout.run / "ports").write_text(json.dumps(dict.fromkeys(PORTS, 1)))
     try:
         for name in ("gateway", "taskmanager"):
             processes.spawn(
