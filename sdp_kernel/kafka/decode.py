@@ -29,9 +29,12 @@ __all__ = [
     "detect",
 ]
 
-FORMATS = ("json", "ndjson", "csv", "text", "bytes", "debezium-json", "maxwell-json", "msgpack")
+FORMATS = (
+    "json", "ndjson", "csv", "text", "bytes", "debezium-json", "maxwell-json", "msgpack",
+    "avro", "protobuf", "json-schema",
+)  # fmt: skip
 #: What a key may be read as: one value, not several rows.
-KEY_FORMATS = ("text", "bytes", "json", "msgpack")
+KEY_FORMATS = ("text", "bytes", "json", "msgpack", "avro", "protobuf", "json-schema")
 REGISTRY_FORMATS = ("avro", "protobuf", "json-schema")
 VALUE = "value"
 

@@ -149,6 +149,11 @@ def _spread(columns: dict[str, Any], rows: Sequence[int], length: int) -> dict[s
     return {name: column.take(indices) for name, column in columns.items()}
 
 
+def json_text(value: Any) -> str:
+    """Write any value as JSON; what JSON has no word for becomes text."""
+    return _dump(value).decode()
+
+
 def columns_of(
     maps: list[dict[str, Any] | None], others: list[Any], *, whole: str
 ) -> tuple[dict[str, Any], dict[str, str], frozenset[str]]:

@@ -1,0 +1,55 @@
+"""Confluent's wire format: a zero byte, the schema's id in four bytes, then the value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel.errors import SdpError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sdp_kernel.kafka.registry import Registry, Schema
+
+PREFIX = 5
+_NAMES = {"AVRO": "Avro", "PROTOBUF": "Protobuf", "JSON": "JSON Schema"}
+
+
+def schema_ids(values: Sequence[bytes | None], errors: dict[int, str]) -> Any:
+    """Return the id of each value as a numpy array (int64), -1 for tombstones and what has none.
+
+    What has none gets a reason in ``errors``.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    heads = [v[:PREFIX] if v is not None else b"" for v in values]
+    good = np.fromiter((len(head) == PREFIX and head[0] == 0 for head in heads), bool, len(heads))
+    ids = np.full(len(heads), -1, np.int64)
+    if good.all():
+        joined = np.frombuffer(b"".join(heads), np.uint8).reshape(-1, PREFIX)
+        return joined[:, 1:].copy().view(">u4").ravel().astype(np.int64)
+    for row, (value, head) in enumerate(zip(values, heads, strict=True)):
+        if good[row]:
+            ids[row] = int.from_bytes(head[1:], "big")
+        elif value is not None:
+            errors[row] = _no_prefix(value)
+    return ids
+
+
+def _no_prefix(value: bytes) -> str:
+    if not value:
+        return "no schema id: the value is empty"
+    if value[0] != 0:
+        return f"no schema id: the value begins with 0x{value[0]:02x}, not with 0x00"
+    return f"no schema id: the value has {len(value)} bytes"
+
+
+def known_schema(registry: Registry, number: int, kind: str) -> Schema | str:
+    """Return the schema of an id, or why it cannot serve; ``kind`` is AVRO, PROTOBUF or JSON."""
+    try:
+        found = registry.schema(number)
+    except SdpError as error:
+        return f"schema id {number}: {error.message}"
+    if found.type != kind:
+        return f"schema id {number} is {_NAMES.get(found.type, found.type)}, not {_NAMES[kind]}"
+    return found
