@@ -23,6 +23,7 @@ BENCHMARKS = {
     "first-row": "first_row",
     "topics-1000": "topics_1000",
     "sample-json": "sample_json",
+    "sample-avro": "sample_avro",
     "sample-scale": "sample_scale",
 }
 
