@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from sdp_kernel.kafka.cluster import Cluster
+from sdp_kernel.kafka.describe import describe_topic
 from sdp_kernel.kafka.infer import infer_table
 from sdp_kernel.kafka.sample import sample
-from sdp_kernel.kafka.topics import describe_topic
 from sdp_kernel.local import examples
 from sdp_kernel.local.examples import seed
 from sdp_kernel.settings import KafkaCluster
