@@ -7,7 +7,6 @@ there is the profile ``local``: the embedded stack. Secrets are references (``en
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from sdp_kernel.connection import KafkaCluster
 from sdp_kernel.errors import SettingsError
+from sdp_kernel.references import REFERENCE, quote, resolve_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,113 +26,18 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+__all__ = [
+    "KafkaCluster", "LocalSettings", "MaskingSettings", "Profile", "PromoteSettings", "Settings", "find_file",
+    "load", "quote", "resolve_secret",
+]  # fmt: skip
+
 FILE_NAME = "sdp.toml"
 STATE_DIR_NAME = ".sdp"
-REGISTRY_PREFIX = "schema.registry."
 _SECRET_NAME = re.compile(
     r"^(?!.*[.-](url|source)$).*(password|secret|token|credential|\.jaas\.config$|api[._-]?key)",
     re.IGNORECASE | re.DOTALL,
 )
-_REFERENCE = re.compile(r"^(env|file):(.+)$", re.DOTALL)
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_CONFIG_PROVIDERS = {
-    "env": "org.apache.flink.kafka.shaded.org.apache.kafka.common.config.provider.EnvVarConfigProvider",
-    "file": "org.apache.flink.kafka.shaded.org.apache.kafka.common.config.provider.FileConfigProvider",
-}
-
-
-def resolve_secret(value: str, *, where: str) -> str:
-    """Read the value behind a reference; any other text is returned as it is.
-
-    Raises
-    ------
-    SettingsError
-        The variable is not set, or the file cannot be read. The value is never in the message.
-    """
-    match = _REFERENCE.match(value)
-    if match is None:
-        return value
-    kind, name = match.groups()
-    if kind == "env":
-        if name not in os.environ:
-            raise SettingsError(
-                f"{where} refers to the environment variable {name}, which is not set",
-                hint=f"export {name} before starting Jupyter",
-            )
-        return os.environ[name]
-    try:
-        return Path(name).expanduser().read_text(encoding="utf-8").rstrip("\n")
-    except OSError as error:
-        raise SettingsError(
-            f"{where} refers to the file {name}, which cannot be read: {error.strerror}",
-            hint="check the path and its permissions",
-        ) from None
-
-
-@dataclass(frozen=True)
-class KafkaCluster:
-    """One Kafka cluster: an alias and client properties by Kafka's own names."""
-
-    alias: str
-    properties: Mapping[str, str]
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """The ``bootstrap.servers`` property."""
-        return self.properties["bootstrap.servers"]
-
-    @property
-    def registry_url(self) -> str | None:
-        """The ``schema.registry.url`` property."""
-        return self.properties.get(f"{REGISTRY_PREFIX}url")
-
-    def client_config(self) -> dict[str, str]:
-        """Properties for ``confluent_kafka``, secrets resolved. Never log this."""
-        return {k: v for k, v in self._secrets_resolved().items() if not k.startswith(REGISTRY_PREFIX)}
-
-    def registry_config(self) -> dict[str, str] | None:
-        """Properties for the schema registry, without their prefix; None where it has none."""
-        if self.registry_url is None:
-            return None
-        return {
-            key.removeprefix(REGISTRY_PREFIX): value
-            for key, value in self._secrets_resolved().items()
-            if key.startswith(REGISTRY_PREFIX)
-        }
-
-    def _secrets_resolved(self) -> dict[str, str]:
-        return {
-            key: resolve_secret(value, where=f"kafka.{self.alias}: {key}")
-            for key, value in self.properties.items()
-        }
-
-    def sql_fragment(self) -> str:
-        """Return the connection as ``WITH`` options: ``'properties.bootstrap.servers' = '…', …``.
-
-        Secret references become Kafka config providers, resolved inside the task managers, so
-        the text holds no secret (KIP-297, KIP-887).
-        """
-        options: dict[str, str] = {}
-        providers: dict[str, str] = {}
-        for key, value in self.properties.items():
-            if key.startswith(REGISTRY_PREFIX):
-                continue
-            match = _REFERENCE.match(value)
-            if match:
-                kind, name = match.groups()
-                providers[kind] = _CONFIG_PROVIDERS[kind]
-                value = f"${{{kind}:{name}}}"  # noqa: PLW2901
-            options[f"properties.{key}"] = value
-        if providers:
-            options["properties.config.providers"] = ",".join(sorted(providers))
-            for kind, class_name in sorted(providers.items()):
-                options[f"properties.config.providers.{kind}.class"] = class_name
-        return ",\n  ".join(f"{quote(key)} = {quote(value)}" for key, value in options.items())
-
-
-def quote(text: str) -> str:
-    """Quote ``text`` as an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _frozen(values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -366,7 +272,7 @@ class _Reader:
         if "bootstrap.servers" not in properties:
             raise self.fail(where, "has no bootstrap.servers", 'add "bootstrap.servers" = "host:9092"')
         for key, text in properties.items():
-            if _SECRET_NAME.search(key) and not _REFERENCE.match(text):
+            if _SECRET_NAME.search(key) and not REFERENCE.match(text):
                 raise self.fail(f"{where}.{key}", "holds a literal secret", f'write "{key}" = "env:NAME"')
         return KafkaCluster(alias, _frozen(properties))
 
@@ -411,7 +317,7 @@ class _Reader:
                     f"use one of: {', '.join(MASKING_ACTIONS)}",
                 )
         key = self.get(table, "masking", "key", str, None)
-        if key is not None and not _REFERENCE.match(key):
+        if key is not None and not REFERENCE.match(key):
             raise SettingsError(
                 f"{self.path}: masking.key holds a literal secret", hint='write key = "env:NAME"'
             )

@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 CALL_SECONDS = 5.0
 _PROBE_SECONDS = 1.0
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-_JAAS_FIELD = re.compile(r"(username|password)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)')")
-# Properties the Java clients inside Flink need and librdkafka refuses.
-_JAVA_ONLY = re.compile(
-    r"sasl\.jaas\.config|sasl\.(login|client)\..*|ssl\.truststore\..*|ssl\.keystore\.type"
-    r"|(key|value)\.(de)?serializer|config\.providers.*"
-)
 _RETRY_SECONDS = (0.05, 0.1, 0.3, 0)
 _SILENCE = (
     "_TRANSPORT",
@@ -84,8 +78,7 @@ class Cluster:
     Parameters
     ----------
     settings
-        Alias and client properties. They serve Flink's Java clients too: what only those know is
-        left out here, and ``sasl.jaas.config`` is read for its user name and password.
+        Alias and client properties, in librdkafka's notation or in Java's.
     logger
         Where librdkafka's log lines go.
 
@@ -348,7 +341,7 @@ class Cluster:
         from confluent_kafka import KafkaException
 
         config = {
-            **_for_librdkafka(self.settings.client_config()),
+            **self.settings.client_config(),
             **overrides,
             "error_cb": self._note,
         }
@@ -379,13 +372,3 @@ def _passing(error: Exception) -> bool:
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
     }
-
-
-def _for_librdkafka(config: dict[str, str]) -> dict[str, str]:
-    """Drop what only Java clients know; take the credentials out of ``sasl.jaas.config``."""
-    jaas = config.get("sasl.jaas.config", "")
-    found = {
-        f"sasl.{field}": re.sub(r"\\(.)", r"\1", double or single)
-        for field, double, single in _JAAS_FIELD.findall(jaas)
-    }
-    return {**found, **{k: v for k, v in config.items() if not _JAVA_ONLY.fullmatch(k)}}

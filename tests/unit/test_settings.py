@@ -166,6 +166,7 @@ def cluster(tmp_path):
         "main",
         {
             "bootstrap.servers": "a:9092",
+            "sasl.mechanism": "PLAIN",
             "sasl.username": f"file:{tmp_path}/user",
             "sasl.password": "env:SDP_TEST_PASSWORD",
             "client.id": "it's me",
@@ -177,6 +178,7 @@ def test_references_are_resolved_in_the_client_configuration_only(cluster, monke
     monkeypatch.setenv("SDP_TEST_PASSWORD", "hunter2")
     assert cluster.client_config() == {
         "bootstrap.servers": "a:9092",
+        "sasl.mechanism": "PLAIN",
         "sasl.username": "alice",
         "sasl.password": "hunter2",
         "client.id": "it's me",
@@ -201,9 +203,10 @@ def test_the_sql_fragment_holds_config_providers_and_no_secret(cluster, tmp_path
     assert "hunter2" not in fragment
     assert "alice" not in fragment
     assert "'properties.bootstrap.servers' = 'a:9092'" in fragment
-    assert "'properties.sasl.password' = '${env:SDP_TEST_PASSWORD}'" in fragment
-    assert f"'properties.sasl.username' = '${{file:{tmp_path}/user}}'" in fragment
-    assert "'properties.config.providers' = 'env,file'" in fragment
+    line = f'username="${{dir:{tmp_path}:user}}" password="${{env:SDP_TEST_PASSWORD}}";'
+    assert line in fragment
+    assert ".plain.PlainLoginModule required" in fragment
+    assert "'properties.config.providers' = 'dir,env'" in fragment
     assert "'properties.config.providers.env.class' = 'org.apache.flink.kafka.shaded." in fragment
     assert "'properties.client.id' = 'it''s me'" in fragment
 
