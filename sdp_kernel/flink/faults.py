@@ -52,16 +52,9 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "the connector's jar is not on the cluster; the message lists those that are",
     ),
     (r"Non-query expression encountered", "check the first word of the statement"),
-    *(
-        (
-            rf"Failed to deserialize {name.upper()}",
-            f"add '{name}.ignore-parse-errors' = 'true' to the table, or look at the topic with %sample",
-        )
-        for name in ("json", "csv")
-    ),
     (
         r"Failed to deserialize|Corrupt .*message",
-        "%sample TOPIC shows which records cannot be decoded, and why",
+        "%sample TOPIC shows which records, and why; 'json.ignore-parse-errors' = 'true' skips them (also csv's)",
     ),
     (r"UnknownTopicOrPartition|unknown topic|does not host this topic", "%topics lists what there is"),
     (

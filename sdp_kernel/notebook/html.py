@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 MAX_TEXT = 200
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
+_PICTURES = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys([*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD),
+}
+
 STYLE = """<style>
 .sdp{font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,#1a1a1a);max-width:100%}
 .sdp-head{display:flex;flex-wrap:wrap;gap:4px 14px;align-items:baseline;margin:2px 0 6px}
@@ -50,7 +56,11 @@ def number(value: float) -> str:
 
 
 def cell_text(value: Any) -> str:
-    """Write one value as text, cut at 200 characters; not escaped."""
+    """Write one value as text, cut at 200 characters; not escaped for HTML.
+
+    Control characters, which a terminal would obey, and marks that turn the direction of text are
+    shown as pictures.
+    """
     if isinstance(value, bytes):
         text = "0x" + value[: MAX_TEXT // 2].hex() + ("…" if len(value) > MAX_TEXT // 2 else "")
     elif isinstance(value, bool):
@@ -63,7 +73,8 @@ def cell_text(value: Any) -> str:
         text = format(value, "f")
     else:
         text = str(value)
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+    text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+    return text.translate(_PICTURES)
 
 
 def _cell(value: Any, *, right: bool) -> str:

@@ -188,7 +188,11 @@ def test_an_interrupt_keeps_what_came(cluster: Cluster, topic: str) -> None:
     def stop(_progress: Any) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    got = sample(cluster, topic, n=30_000, at="head", on_progress=stop)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background ignores it
+    try:
+        got = sample(cluster, topic, n=30_000, at="head", on_progress=stop)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert got.stopped == "interrupted"
     assert not got.complete
     assert 0 < len(got) < 30_000
