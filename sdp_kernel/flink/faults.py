@@ -54,7 +54,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"Non-query expression encountered", "check the first word of the statement"),
     (
         r"Failed to deserialize|Corrupt .*message",
-        "%sample TOPIC shows which records, and why; 'json.ignore-parse-errors' = 'true' skips them (also csv's)",
+        "%sample TOPIC shows which, and why; 'json.ignore-parse-errors' = 'true' skips them (so does csv's)",
     ),
     (r"UnknownTopicOrPartition|unknown topic|does not host this topic", "%topics lists what there is"),
     (
