@@ -259,11 +259,12 @@ class KafkaSide:
         changelog
             Read Debezium and Maxwell envelopes as changes; false shows them as they are.
         options
-            As :meth:`sample` takes.
+            As :meth:`sample` takes; ``unwrap`` changes nothing, as envelopes are told apart here.
         """
         from sdp_kernel.kafka.infer import infer_table  # noqa: PLC0415
 
         opened = self.cluster(cluster)
+        options.pop("unwrap", None)
         sample = self.sample(topic, n=n, cluster=cluster, **options)
         return infer_table(
             sample, name=name, alias=opened.alias, startup=startup, metadata=metadata, upsert=upsert,

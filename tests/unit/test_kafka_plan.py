@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sdp_kernel.errors import SettingsError, UsageError
 from sdp_kernel.kafka import offsets
-from sdp_kernel.kafka.cluster import Cluster, _for_librdkafka, check_topic_name
+from sdp_kernel.kafka.cluster import Cluster, check_topic_name
 from sdp_kernel.kafka.offsets import At, Range, further_back, plan
 from sdp_kernel.settings import KafkaCluster
 
@@ -74,21 +74,6 @@ def test_names_kafka_does_not_allow_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "A.b_c-1", "a" * 249, "...", "-"])
 def test_names_kafka_allows_pass(name: str) -> None:
     assert check_topic_name(name) == name
-
-
-def test_java_properties_are_translated_for_librdkafka() -> None:
-    config = {
-        "bootstrap.servers": "h:1",
-        "sasl.mechanism": "PLAIN",
-        "sasl.jaas.config": 'org.apache…PlainLoginModule required username="u" password="p\\"w";',
-        "ssl.truststore.location": "/x",
-    }
-    assert _for_librdkafka(config) == {
-        "bootstrap.servers": "h:1",
-        "sasl.mechanism": "PLAIN",
-        "sasl.username": "u",
-        "sasl.password": 'p"w',
-    }
 
 
 def test_an_unknown_property_names_the_alias() -> None:
