@@ -286,7 +286,22 @@ class Cluster:
             if exist_ok and error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
             raise self.error(error, topic=name) from None
+        self._await_topic(name)
         return True
+
+    def _await_topic(self, name: str) -> None:
+        """Wait until the brokers know a topic: the controller says it is there a moment before."""
+        from confluent_kafka import KafkaException, TopicCollection
+
+        deadline = time.monotonic() + CALL_SECONDS
+        while time.monotonic() < deadline:
+            described = self.admin.describe_topics(TopicCollection([name]), request_timeout=CALL_SECONDS)
+            try:
+                described[name].result(timeout=CALL_SECONDS)
+            except (KafkaException, TimeoutError):
+                time.sleep(_RETRY_SECONDS[0])
+            else:
+                return
 
     def result(self, future: Any, *, topic: str = "") -> Any:
         """Wait for an admin call; its errors come as this package's."""
