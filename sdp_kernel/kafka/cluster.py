@@ -283,8 +283,12 @@ class Cluster:
         try:
             future.result(timeout=2 * CALL_SECONDS)
         except KafkaException as error:
-            if exist_ok and error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
-                return False
+            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                if exist_ok:
+                    return False
+                raise TopicError(
+                    f"Kafka {self.alias!r} has a topic {name!r} already", hint=f"%topic {name} shows it"
+                ) from None
             raise self.error(error, topic=name) from None
         self._await_topic(name)
         return True
