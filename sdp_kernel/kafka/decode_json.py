@@ -58,7 +58,8 @@ class JsonDecoder:
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Read a batch; malformed values, also ``NaN`` and lone surrogates, have an error."""
         objects, others, errors = _sort_out(values)
-        table = parse([values[row] for row in objects]) if objects else None  # type: ignore[misc]
+        some = values if len(objects) == len(values) else [values[row] for row in objects]
+        table = parse(list(some)) if objects else None  # type: ignore[arg-type]
         text: set[str] = set()
         columns: dict[str, Any] = {}
         if table is not None:

@@ -21,7 +21,7 @@ MAX_FIELDS = 1000
 MAX_DEPTH = 32
 _DISCOVER = 500
 _BLOCK = 4 << 20
-_PIECE = 16_384  # values: what is joined and searched at once stays in the cache
+_PIECE = 65_536  # values: what is joined and searched at once
 EXACT_INT = 2**53
 _LONG = 16  # a number with fewer digits is exact as float64
 _SMALL = 1e-290
@@ -61,7 +61,7 @@ def parse(values: list[bytes]) -> pa.Table | None:
         or table.num_rows != len(values)
         or _table_too_wide(table, MAX_FIELDS)
         or _drops_nulls(table, pieces)
-        or not _unchanged(table, pieces)
+        or not _unchanged(table, pieces, values)
     ):
         return None
     return table.select(list(order | dict.fromkeys(table.column_names)))
@@ -69,12 +69,10 @@ def parse(values: list[bytes]) -> pa.Table | None:
 
 def _lines(values: list[bytes]) -> bytes:
     """Join values, one a line: a raw line break in checked JSON is only ever white space."""
-    text = b"\n".join(values)
-    if text.count(b"\n") != len(values) - 1:
-        text = b"\n".join([value.replace(b"\n", b" ") for value in values])
-    if b"\r" in text:
-        text = text.replace(b"\r", b" ")
-    return text + b"\n"
+    text = b"\n".join([*values, b""])
+    if text.count(b"\n") != len(values):
+        text = b"\n".join([*(value.replace(b"\n", b" ") for value in values), b""])
+    return text.replace(b"\r", b" ") if b"\r" in text else text
 
 
 def _discover(values: list[bytes], block: int) -> pa.Table | None:
@@ -122,7 +120,7 @@ class _Stream(RawIOBase):
 
 def _parse(pieces: list[bytes], block: int, hints: dict[str, Any]) -> pa.Table:
     return paj.read_json(
-        _Stream(pieces),
+        pa.BufferReader(pieces[0]) if len(pieces) == 1 else _Stream(pieces),
         read_options=paj.ReadOptions(block_size=block),
         parse_options=paj.ParseOptions(
             explicit_schema=pa.schema(hints.items()) if hints else None,
@@ -185,7 +183,7 @@ def _floats(array: Any) -> list[Any]:
     return _floats(array.flatten()) if pa.types.is_list(array.type) else []
 
 
-def _unchanged(table: pa.Table, pieces: list[bytes]) -> bool:
+def _unchanged(table: pa.Table, pieces: list[bytes], values: list[bytes]) -> bool:
     """Tell whether every number survived: pyarrow.json reads them as int64 or float64."""
     chunks = chain.from_iterable(column.chunks for column in table.columns)
     ranges = [pc.min_max(pc.abs(leaf)) for leaf in chain.from_iterable(map(_floats, chunks))]
@@ -195,9 +193,23 @@ def _unchanged(table: pa.Table, pieces: list[bytes]) -> bool:
     # An integer below 2**53 is exact as float64, and a column without greater ones has none.
     large = max(most for _, most in found) >= EXACT_INT
     small = min(least for least, _ in found) < _SMALL  # also 0, for what was too small
-    suspects = [p for p in pieces if _has_long_number(p) or (small and (b"e-" in p or b"E-" in p))]
+    suspects = [p for p in pieces if _has_long_number(p)]
+    if small and len(suspects) < len(pieces):
+        suspects += [v for v in _with_small(table, values) if b"e-" in v or b"E-" in v]
     tokens = (match[1] for piece in suspects for match in _NUMBER.finditer(piece))
     return not any(_changed(token, large=large) for token in tokens)
+
+
+def _with_small(table: pa.Table, values: list[bytes]) -> list[bytes]:
+    """Return the values that have a number next to zero in a column; all, where one may be nested."""
+    rows = np.zeros(len(values), bool)
+    for column in table.columns:
+        if pa.types.is_floating(column.type):
+            numbers = column.to_numpy()
+            rows |= np.abs(numbers, where=~np.isnan(numbers), out=np.ones(len(rows))) < _SMALL
+        elif column.type.num_fields and any(map(_floats, column.chunks)):
+            return values
+    return [values[row] for row in np.flatnonzero(rows).tolist()]
 
 
 def _has_long_number(text: bytes) -> bool:
