@@ -68,7 +68,7 @@ class Sample:
     table: Any = field(repr=False)
     requested: int
     read: int
-    offsets: Mapping[int, tuple[int, int]]
+    offsets: Mapping[int, tuple[int, int]] = field(repr=False)
     errors: int = 0
     tombstones: int = 0
     stopped: str = ""
