@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sdp_kernel.kafka.profile import ColumnProfile, Failure, SampleProfile
     from sdp_kernel.kafka.sample import Progress, Sample
 
-_CUT = 40
+_CUT = 28
 _FOLLOWED = 20
 _MOSTLY = 0.5
 _STOPPED = {
@@ -23,7 +23,7 @@ _STOPPED = {
     "size limit": "stopped at the size limit",
     "interrupted": "interrupted",
 }
-_HEADER = ["column", "type", "nulls", "distinct", "min", "max", "values", "distribution"]
+_HEADER = ["column", "type", "nulls", "distinct", "distribution", "min", "max", "values"]
 _ABOUT_RECORDS = ("_partition", "_offset", "_timestamp")
 
 
@@ -80,7 +80,7 @@ def _row(c: ColumnProfile) -> list[Any]:
     else:
         values = ", ".join(_short(v) for v, _ in c.top[:2])
     distinct = "" if c.distinct is None else html.number(c.distinct)
-    return [c.name, c.type, nulls, distinct, _short(c.low), _short(c.high), values, html.spark(c.bins)]
+    return [c.name, c.type, nulls, distinct, html.spark(c.bins), _short(c.low), _short(c.high), values]
 
 
 def _short(value: Any) -> str:
