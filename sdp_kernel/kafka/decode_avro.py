@@ -60,7 +60,10 @@ class _Reader:
         return columns, np.flatnonzero(at.bad | (pos != at.end)).tolist()
 
     def _load(self, payload: bytes) -> Any:
-        from fastavro import schemaless_reader  # noqa: PLC0415
+        if self.plan is None:  # may contain itself: the compiled reader would overrun the C stack
+            from fastavro._read_py import schemaless_reader  # noqa: PLC0415
+        else:
+            from fastavro import schemaless_reader  # noqa: PLC0415
 
         stream = io.BytesIO(payload)
         value = schemaless_reader(stream, self.schema, None)

@@ -167,7 +167,7 @@ def _compiled(registry: Registry, number: int) -> _Compiled | str:
         kept[number] = _compile(found, registry.resolve(found))
     except SdpError as error:
         return f"schema id {number}: {error.message}"
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # OSError: names of references that are no files' names
         kept[number] = f"schema id {number} cannot be compiled: {error}"
     return kept[number]
 

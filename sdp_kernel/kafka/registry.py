@@ -50,7 +50,7 @@ class SubjectVersion:
 
 
 _CALL_SECONDS = 5.0
-#: A registry that did not answer is not asked again for so long: a sample asks for many ids.
+#: A registry that did not answer, or not with this id, is not asked again for so long.
 _DOWN_SECONDS = 10.0
 _AT_ONCE = 8
 _NO_SUCH = {404}
@@ -75,7 +75,7 @@ class Registry:
         self._config = dict(config)
         self._lock = threading.RLock()
         self._schemas: dict[int, Schema] = {}
-        self._refused: dict[int, RegistryError] = {}
+        self._refused: dict[int, tuple[float, RegistryError]] = {}
         self._down: tuple[float, RegistryUnreachable] | None = None
 
     def __repr__(self) -> str:
@@ -142,13 +142,14 @@ class Registry:
         with self._lock:
             if number in self._schemas:
                 return self._schemas[number]
-            if number in self._refused:
-                raise self._refused[number]
+            until, refused = self._refused.get(number, (0.0, None))
+            if refused is not None and time.monotonic() < until:
+                raise refused
             try:
                 with self._asking(f"the schema with id {number}") as client:
                     found = _schema(number, client.get_schema(number))
             except RegistryError as error:
-                self._refused[number] = error
+                self._refused[number] = (time.monotonic() + _DOWN_SECONDS, error)
                 raise
             self._schemas[number] = found
             return found

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sdp_kernel.kafka.registry import Registry, Schema
 
 PREFIX = 5
+_GREATEST_ID = 2**31 - 1
 _NAMES = {"AVRO": "Avro", "PROTOBUF": "Protobuf", "JSON": "JSON Schema"}
 
 
@@ -27,12 +28,20 @@ def schema_ids(values: Sequence[bytes | None], errors: dict[int, str]) -> Any:
     ids = np.full(len(heads), -1, np.int64)
     if good.all():
         joined = np.frombuffer(b"".join(heads), np.uint8).reshape(-1, PREFIX)
-        return joined[:, 1:].copy().view(">u4").ravel().astype(np.int64)
+        return _no_ids_beyond(joined[:, 1:].copy().view(">u4").ravel().astype(np.int64), errors)
     for row, (value, head) in enumerate(zip(values, heads, strict=True)):
         if good[row]:
             ids[row] = int.from_bytes(head[1:], "big")
         elif value is not None:
             errors[row] = _no_prefix(value)
+    return _no_ids_beyond(ids, errors)
+
+
+def _no_ids_beyond(ids: Any, errors: dict[int, str]) -> Any:
+    """Take out what is greater than any id: registries give signed 32-bit ones."""
+    for row in (ids > _GREATEST_ID).nonzero()[0].tolist():
+        errors[row] = f"no schema id: {ids[row]} is beyond {_GREATEST_ID}"
+        ids[row] = -1
     return ids
 
 

@@ -325,3 +325,12 @@ def test_debezium_in_avro_is_unwrapped() -> None:
     assert got.extra["_op"].to_pylist() == ["c"]
     assert got.extra["_table"].to_pylist() == ["t"]
     assert got.extra["_schema_id"].to_pylist() == [1]
+
+
+def test_what_is_nested_deeper_than_can_be_read_is_an_error() -> None:
+    chain = record(("next", ["null", "R"]))
+    got = read(
+        Known(id1=chain), *(b"\x00\x00\x00\x00\x01" + b"\x02" * n + b"\x00" for n in (5, 3000, 900_000))
+    )
+    assert sorted(got.errors) == [1, 2]
+    assert got.columns["next"].to_pylist()[0] is not None
