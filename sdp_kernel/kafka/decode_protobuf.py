@@ -32,6 +32,8 @@ _COMPILE_SECONDS = 20.0
 _MAIN = "sdp_schema.proto"
 _MOST_INDEXES = 32
 _DEPTH = 16
+#: What a field raises that protobuf lets pass: a time beyond 64 bits, proto2's text that is not UTF-8.
+_BAD_FIELD = (pa.ArrowInvalid, OverflowError, UnicodeDecodeError)
 _NS = 10**9
 _FAR = 2**63 // _NS - 1
 
@@ -74,7 +76,15 @@ class ProtobufDecoder:
                 places.append(row)
                 some.append(message)
             for path, (places, some) in messages.items():
-                columns, text = _columns(schema.descriptor(path), some, ())
+                descriptor = schema.descriptor(path)
+                try:
+                    columns, text = _columns(descriptor, some, ())
+                except _BAD_FIELD:
+                    failed = _failing(descriptor, some, 0)
+                    for index, why in failed.items():
+                        errors[places[index]] = f"not what schema id {number} describes: {why}"
+                        some[index] = None
+                    columns, text = _columns(descriptor, some, ())
                 groups.append(Group(np.array(places), columns, text, np.ones(len(places), bool), fields=True))
         merged, text_of_json = merge(groups, len(values))
         return Decoded(
@@ -84,6 +94,22 @@ class ProtobufDecoder:
             errors,
             {"_schema_id": pa.array(ids, pa.int32(), mask=ids < 0)},
         )
+
+
+def _failing(descriptor: Any, messages: list[Any], first: int) -> dict[int, str]:
+    """Return which messages hold a value that Arrow does not, by index from ``first``, and why."""
+    try:
+        _columns(descriptor, messages, ())
+    except _BAD_FIELD as error:
+        if len(messages) == 1:
+            return {first: str(error)[:200]}
+    else:
+        return {}
+    half = len(messages) // 2
+    return {
+        **_failing(descriptor, messages[:half], first),
+        **_failing(descriptor, messages[half:], first + half),
+    }
 
 
 def indexes(value: bytes, at: int) -> tuple[tuple[int, ...], int]:
