@@ -143,18 +143,32 @@ class Whole(Step):
 
     def __init__(self, kind: Any, *, bits: int) -> None:
         self._kind, self._bits = kind, bits
+        self._range = _range(kind) or ((-(2**31), 2**31 - 1) if bits == 32 else None)  # noqa: PLR2004
 
     @override
     def read(self, at: Cursors, rows: Any, pos: Any) -> tuple[Any, Any]:
         value, pos = at.varint(rows, pos)
-        if self._bits == 32:  # noqa: PLR2004
-            wrong = (value < -(2**31)) | (value >= 2**31)
+        if self._range is not None:
+            wrong = (value < self._range[0]) | (value > self._range[1])
             if wrong.any():
                 at.bad[rows[wrong]] = True
                 value = np.where(wrong, 0, value)
+        if self._bits == 32:  # noqa: PLR2004
             value = value.astype(np.int32)
         array = pa.array(value)
         return (array if array.type == self._kind else array.view(self._kind)), pos
+
+
+def _range(kind: Any) -> tuple[int, int] | None:
+    """Return the least and greatest number of a date, time or timestamp that Python's own types hold."""
+    seconds = {"s": 1, "ms": 10**3, "us": 10**6}
+    if pa.types.is_date(kind):
+        return -719_162, 2_932_896
+    if pa.types.is_time(kind):
+        return 0, 86_400 * seconds[kind.unit] - 1
+    if pa.types.is_timestamp(kind) and kind.unit in seconds:  # nanoseconds end in 2262
+        return -62_135_596_800 * seconds[kind.unit], 253_402_300_800 * seconds[kind.unit] - 1
+    return None
 
 
 class Float(Step):

@@ -7,19 +7,19 @@ import io
 import json
 import struct
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fastavro
+import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sdp_kernel.frames import to_pandas
 from sdp_kernel.kafka.avro_plan import Unplanned
 from sdp_kernel.kafka.avro_schema import compile_plan
 from sdp_kernel.kafka.decode import Decoded, Options, decode_key_column, decoder
 from sdp_kernel.kafka.registry import Reference, Registry, Schema, SubjectVersion
-
-if TYPE_CHECKING:
-    import pytest
 
 
 class Known(Registry):
@@ -334,3 +334,22 @@ def test_what_is_nested_deeper_than_can_be_read_is_an_error() -> None:
     )
     assert sorted(got.errors) == [1, 2]
     assert got.columns["next"].to_pylist()[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "logical", "number"),
+    [
+        ("int", "date", 2**31 - 1),
+        ("int", "time-millis", 86_400_000),
+        ("long", "time-micros", -1),
+        ("long", "timestamp-millis", 2**63 - 1),
+        ("long", "local-timestamp-micros", -(2**63)),
+    ],
+)
+def test_a_time_that_cannot_be_is_an_error_of_its_own(kind: str, logical: str, number: int) -> None:
+    typed = record(("at", {"type": kind, "logicalType": logical}))
+    good = encoded(record(("at", kind)), {"at": 5})
+    got = read(Known(id1=typed), good, encoded(record(("at", kind)), {"at": number}), good)
+    assert list(got.errors) == [1]
+    frame = to_pandas(pa.table(dict(got.columns)))
+    assert frame["at"].isna().tolist() == [False, True, False]
