@@ -62,6 +62,8 @@ def _common(kinds: list[Any]) -> Any:
     if len(known) < 2:  # noqa: PLR2004
         return next(iter(known), pa.null())
     if known <= set(_WIDER):
+        if pa.float32() in known:  # Avro promotes integers to it, and loses digits
+            return pa.float64()
         return max(known, key=_WIDER.index)
     plain = {kind.value_type if pa.types.is_dictionary(kind) else kind for kind in known}
     if len(plain) == 1:

@@ -353,3 +353,9 @@ def test_a_time_that_cannot_be_is_an_error_of_its_own(kind: str, logical: str, n
     assert list(got.errors) == [1]
     frame = to_pandas(pa.table(dict(got.columns)))
     assert frame["at"].isna().tolist() == [False, True, False]
+
+
+def test_integers_beside_floats_keep_their_digits() -> None:
+    whole, part = record(("n", "long")), record(("n", "float"))
+    got = read(Known(id1=whole, id2=part), encoded(whole, {"n": 2**40 + 1}), encoded(part, {"n": 0.5}, 2))
+    assert got.columns["n"].to_pylist() == [2**40 + 1, 0.5]
