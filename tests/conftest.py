@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sdp_kernel.flink.session import Session
+from sdp_kernel.kafka.cluster import Cluster
 from sdp_kernel.local.stack import Stack
 from sdp_kernel.settings import KafkaCluster, LocalSettings
 
@@ -29,9 +30,16 @@ def stack(tmp_path_factory):
 
 
 @pytest.fixture
-def cluster_settings(stack):
+def cluster_settings(cluster):
     """The stack's Kafka and schema registry as settings."""
-    return KafkaCluster("main", {"bootstrap.servers": stack.kafka, "schema.registry.url": stack.registry})
+    return cluster.settings
+
+
+@pytest.fixture(scope="session")
+def cluster(stack):
+    """The stack's Kafka, opened, with its schema registry."""
+    properties = {"bootstrap.servers": stack.kafka, "schema.registry.url": stack.registry}
+    return Cluster(KafkaCluster("main", properties))
 
 
 @pytest.fixture

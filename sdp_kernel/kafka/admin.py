@@ -9,7 +9,7 @@ from sdp_kernel.errors import ReadOnly, SdpError, TopicError, UsageError
 from sdp_kernel.kafka.cluster import CALL_SECONDS, admin_api, check_topic_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sdp_kernel.kafka.cluster import Cluster
     from sdp_kernel.settings import Profile
@@ -78,10 +78,21 @@ def check_not_internal(name: str, what: str) -> str:
 
 def topic_config(cluster: Cluster, name: str) -> dict[str, str]:
     """Return a topic's configuration, defaults included."""
+    return config_values(cluster.result(ask_configs(cluster, [name])[name], topic=name))
+
+
+def ask_configs(cluster: Cluster, names: Sequence[str]) -> dict[str, Any]:
+    """Ask for topics' configurations in one call: name → future of name → ``ConfigEntry``."""
+    if not names:
+        return {}
     api = admin_api()
-    resource = api.ConfigResource(api.ResourceType.TOPIC, name)
-    future = cluster.admin.describe_configs([resource], request_timeout=CALL_SECONDS)[resource]
-    entries = cluster.result(future, topic=name)
+    resources = [api.ConfigResource(api.ResourceType.TOPIC, name) for name in names]
+    asked = cluster.admin.describe_configs(resources, request_timeout=CALL_SECONDS)
+    return {resource.name: future for resource, future in asked.items()}
+
+
+def config_values(entries: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of a configuration's entries, those that have one."""
     return {key: entry.value for key, entry in entries.items() if entry.value is not None}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ class Assembly:
         rows = decoded.rows if decoded.rows is not None else np.arange(len(values))
         table = _table(decoded, metadata, rows, _errors(decoded, rows, values, key_errors))
         taken = _rows_of(records, decoded.rows, len(values))
-        sizes = np.concatenate([np.array([], np.int64), *(p.sizes() for p in self._parts)])[rows]
+        sizes = np.concatenate([np.array([], np.int64), *(p.sizes for p in self._parts)])[rows]
         whole = len(taken) == len(table) and bool(np.all(np.diff(taken) == 1))
         if not whole:
             table, sizes = table.take(taken), sizes[taken]
@@ -168,6 +169,13 @@ class Assembly:
             ],
             kind,
         )
+
+
+def build(reading: Reading, records: Records) -> Built:
+    """Make a table of records that are all there, in their order."""
+    with closing(Assembly(reading)) as assembly:
+        assembly.add(records)
+        return assembly.finish()
 
 
 def concatenate(pieces: Sequence[tuple[int, Decoded]]) -> Decoded | None:

@@ -184,11 +184,14 @@ class Cluster:
         TopicNotFound
             With close matches in the hint.
         """
+        check_topic_name(topic)
+        return sorted(p.id for p in self.result(self._description(topic), topic=topic).partitions)
+
+    def _description(self, topic: str) -> Any:
+        """Ask for a topic by name; returns the future."""
         from confluent_kafka import TopicCollection
 
-        check_topic_name(topic)
-        described = self.admin.describe_topics(TopicCollection([topic]), request_timeout=CALL_SECONDS)[topic]
-        return sorted(p.id for p in self.result(described, topic=topic).partitions)
+        return self.admin.describe_topics(TopicCollection([topic]), request_timeout=CALL_SECONDS)[topic]
 
     def offsets(self, wanted: Mapping[tuple[str, int], Any]) -> dict[tuple[str, int], Any]:
         """Ask for offsets by ``OffsetSpec`` of many partitions in one call (ListOffsets).
@@ -295,13 +298,12 @@ class Cluster:
 
     def _await_topic(self, name: str) -> None:
         """Wait until the brokers know a topic: the controller says it is there a moment before."""
-        from confluent_kafka import KafkaException, TopicCollection
+        from confluent_kafka import KafkaException
 
         deadline = time.monotonic() + CALL_SECONDS
         while time.monotonic() < deadline:
-            described = self.admin.describe_topics(TopicCollection([name]), request_timeout=CALL_SECONDS)
             try:
-                described[name].result(timeout=CALL_SECONDS)
+                self._description(name).result(timeout=CALL_SECONDS)
             except (KafkaException, TimeoutError):
                 time.sleep(_RETRY_SECONDS[0])
             else:

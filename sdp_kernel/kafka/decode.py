@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sdp_kernel.errors import UsageError
-from sdp_kernel.kafka.detect import detect, has_prefix
+from sdp_kernel.kafka.detect import detect
+from sdp_kernel.kafka.wire import has_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sdp_kernel.errors import SdpError
 from sdp_kernel.kafka.avro_plan import Cursors, Record, Step, Unplanned
 from sdp_kernel.kafka.avro_schema import compile_plan, parsed
 from sdp_kernel.kafka.decode import VALUE, Decoded, Options
 from sdp_kernel.kafka.merge import Group, merge
-from sdp_kernel.kafka.wire import PREFIX, known_schema, schema_ids
+from sdp_kernel.kafka.wire import PREFIX, by_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sdp_kernel.kafka.registry import Registry
+    from sdp_kernel.kafka.registry import Registry, Schema
 
 
 class _Reader:
@@ -60,25 +59,31 @@ class _Reader:
         return columns, np.flatnonzero(at.bad | (pos != at.end)).tolist()
 
     def _load(self, payload: bytes) -> Any:
+        """Read one record with fastavro; ValueError says why it cannot be."""
         if self.plan is None:  # may contain itself: the compiled reader would overrun the C stack
             from fastavro._read_py import schemaless_reader  # noqa: PLC0415
         else:
             from fastavro import schemaless_reader  # noqa: PLC0415
 
         stream = io.BytesIO(payload)
-        value = schemaless_reader(stream, self.schema, None)
+        try:
+            value = schemaless_reader(stream, self.schema, None)
+        except Exception as error:  # noqa: BLE001 - whatever fastavro meets in such bytes
+            raise self._refusal(str(error) or type(error).__name__) from None
         left = len(payload) - stream.tell()
         if left:
-            raise ValueError(f"{left} bytes are left over")
+            raise self._refusal(f"{left} bytes are left over")
         return value
+
+    def _refusal(self, why: str = "") -> ValueError:
+        return ValueError(f"not what schema id {self.number} describes" + (f": {why[:200]}" if why else ""))
 
     def _reason(self, payload: bytes) -> str:
         try:
             self._load(payload)
-        except Exception as error:  # noqa: BLE001 - whatever fastavro meets in such bytes
-            text = str(error) or type(error).__name__
-            return f"not what schema id {self.number} describes: {text[:200]}"
-        return f"not what schema id {self.number} describes"
+        except ValueError as error:
+            return str(error)
+        return str(self._refusal())
 
     def _one_by_one(self, payloads: list[bytes]) -> tuple[dict[str, Any], set[str], dict[int, str], bool]:
         from sdp_kernel.kafka.decode_json import columns_of  # noqa: PLC0415
@@ -90,9 +95,8 @@ class _Reader:
             value = None
             try:
                 value = self._load(payload)
-            except Exception as error:  # noqa: BLE001 - whatever fastavro meets in such bytes
-                text = str(error) or type(error).__name__
-                errors[row] = f"not what schema id {self.number} describes: {text[:200]}"
+            except ValueError as error:
+                errors[row] = str(error)
             maps.append(value if isinstance(value, dict) else None)
             others.append(None if isinstance(value, dict) else value)
         if self.plan is not None:  # it has the types, also where it does not read these records
@@ -148,18 +152,12 @@ class AvroDecoder:
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Read a batch; a malformed record, or one whose schema cannot be had, has an error."""
         errors: dict[int, str] = {}
-        ids = schema_ids(values, errors)
+        ids, schemas = by_schema(values, self._registry, "AVRO", _reader, errors)
         groups: list[Group] = []
-        for number in np.unique(ids[ids >= 0]).tolist():
-            rows = np.flatnonzero(ids == number)
-            reader = _reader(self._registry, number)
-            if isinstance(reader, str):
-                errors.update(dict.fromkeys(rows.tolist(), reader))
-                continue
+        for _, rows, reader in schemas:
             payloads = [values[row][PREFIX:] for row in rows.tolist()]
             columns, text, failed, whole = reader.read(payloads)
-            for index, why in failed.items():
-                errors[int(rows[index])] = why
+            errors.update((int(rows[index]), why) for index, why in failed.items())
             healthy = np.ones(len(rows), bool)
             healthy[list(failed)] = False
             groups.append(Group(rows, columns, text, healthy, fields=whole))
@@ -170,7 +168,7 @@ class AvroDecoder:
             {name: name for name in merged if name in fields},
             frozenset(text_of_json),
             errors,
-            {"_schema_id": pa.array(ids, pa.int32(), mask=ids < 0)},
+            {"_schema_id": ids},
         )
         if self._unwrap:
             from sdp_kernel.kafka.decode_envelope import unwrap  # noqa: PLC0415
@@ -179,18 +177,5 @@ class AvroDecoder:
         return decoded
 
 
-def _reader(registry: Registry, number: int) -> _Reader | str:
-    """Return what reads a schema's records, or why there is none; kept with the registry."""
-    kept: dict[int, _Reader] = registry.__dict__.setdefault("_avro_readers", {})
-    if number in kept:
-        return kept[number]
-    found = known_schema(registry, number, "AVRO")
-    if isinstance(found, str):
-        return found
-    try:
-        kept[number] = _Reader(number, *parsed(found, registry))
-    except SdpError as error:
-        return f"schema id {number}: {error.message}"
-    except ValueError as error:
-        return str(error)
-    return kept[number]
+def _reader(schema: Schema, registry: Registry) -> _Reader:
+    return _Reader(schema.id, *parsed(schema, registry))

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
 from sdp_kernel.kafka.decode_json import JsonDecoder
-from sdp_kernel.kafka.wire import PREFIX, known_schema, schema_ids
+from sdp_kernel.kafka.wire import PREFIX, by_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +28,7 @@ class JsonSchemaDecoder:
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Read a batch; what has no prefix, or an id of no JSON Schema, has an error."""
         errors: dict[int, str] = {}
-        ids = schema_ids(values, errors)
-        for number in np.unique(ids[ids >= 0]).tolist():
-            found = known_schema(self._registry, number, "JSON")
-            if isinstance(found, str):
-                errors.update(dict.fromkeys(np.flatnonzero(ids == number).tolist(), found))
+        ids, _ = by_schema(values, self._registry, "JSON", lambda schema, _: schema, errors)
         documents = [
             None if value is None or row in errors else value[PREFIX:] for row, value in enumerate(values)
         ]
@@ -43,5 +36,5 @@ class JsonSchemaDecoder:
         return replace(
             decoded,
             errors={**decoded.errors, **errors},
-            extra={"_schema_id": pa.array(ids, pa.int32(), mask=ids < 0)},
+            extra={"_schema_id": ids},
         )

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sdp_kernel.errors import SdpError
 from sdp_kernel.kafka.decode import Decoded
 from sdp_kernel.kafka.merge import Group, merge
-from sdp_kernel.kafka.wire import PREFIX, known_schema, schema_ids
+from sdp_kernel.kafka.wire import PREFIX, by_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,16 +55,11 @@ class ProtobufDecoder:
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Read a batch; a malformed message, or one whose schema cannot be had, has an error."""
         errors: dict[int, str] = {}
-        ids = schema_ids(values, errors)
+        ids, schemas = by_schema(values, self._registry, "PROTOBUF", _compile, errors)
         groups: list[Group] = []
-        for number in np.unique(ids[ids >= 0]).tolist():
-            rows = np.flatnonzero(ids == number).tolist()
-            schema = _compiled(self._registry, number)
-            if isinstance(schema, str):
-                errors.update(dict.fromkeys(rows, schema))
-                continue
+        for number, rows, schema in schemas:
             messages: dict[tuple[int, ...], tuple[list[int], list[Any]]] = {}
-            for row in rows:
+            for row in rows.tolist():
                 try:
                     path, at = indexes(values[row] or b"", PREFIX)
                     message = schema.parse(path, (values[row] or b"")[at:])
@@ -85,14 +79,14 @@ class ProtobufDecoder:
                         errors[places[index]] = f"not what schema id {number} describes: {why}"
                         some[index] = None
                     columns, text = _columns(descriptor, some, ())
-                groups.append(Group(np.array(places), columns, text, np.ones(len(places), bool), fields=True))
+                groups.append(Group(np.array(places), columns, text, None, fields=True))
         merged, text_of_json = merge(groups, len(values))
         return Decoded(
             merged,
             {name: name for name in merged},
             frozenset(text_of_json),
             errors,
-            {"_schema_id": pa.array(ids, pa.int32(), mask=ids < 0)},
+            {"_schema_id": ids},
         )
 
 
@@ -182,23 +176,15 @@ class _Compiled:
             raise ValueError(str(error) or "the message is cut short") from None
 
 
-def _compiled(registry: Registry, number: int) -> _Compiled | str:
-    kept: dict[int, _Compiled | str] = registry.__dict__.setdefault("_protobuf_schemas", {})
-    if number in kept:
-        return kept[number]
-    found = known_schema(registry, number, "PROTOBUF")
-    if isinstance(found, str):
-        return found
+def _compile(schema: Schema, registry: Registry) -> _Compiled:
+    referred = registry.resolve(schema)
     try:
-        kept[number] = _compile(found, registry.resolve(found))
-    except SdpError as error:
-        return f"schema id {number}: {error.message}"
+        return _of_texts(schema, referred)
     except (ValueError, OSError) as error:  # OSError: names of references that are no files' names
-        kept[number] = f"schema id {number} cannot be compiled: {error}"
-    return kept[number]
+        raise ValueError(f"schema id {schema.id} cannot be compiled: {error}") from None
 
 
-def _compile(schema: Schema, referred: dict[str, Schema]) -> _Compiled:
+def _of_texts(schema: Schema, referred: dict[str, Schema]) -> _Compiled:
     """Compile a schema's text with protoc, or take the file that it holds in base64.
 
     Raises

@@ -7,16 +7,17 @@ import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError
+from sdp_kernel.kafka.admin import ask_configs, config_values
 from sdp_kernel.kafka.cluster import CALL_SECONDS, admin_api
 from sdp_kernel.kafka.peek import peek
-from sdp_kernel.kafka.topics import Offsets, moment, retention
+from sdp_kernel.kafka.topics import Offsets, moment, retention, since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from sdp_kernel.kafka.cluster import Cluster
     from sdp_kernel.kafka.registry import SubjectVersion
@@ -115,8 +116,8 @@ class TopicDetail:
 
     @property
     def age(self) -> timedelta | None:
-        """Time since ``last_timestamp``."""
-        return None if self.last_timestamp is None else datetime.now(timezone.utc) - self.last_timestamp
+        """Time since ``last_timestamp``; negative where a producer's clock is ahead."""
+        return since(self.last_timestamp)
 
 
 def describe_topic(cluster: Cluster, name: str) -> TopicDetail:
@@ -138,19 +139,19 @@ def describe_topic(cluster: Cluster, name: str) -> TopicDetail:
     notes: list[str] = []
     with ThreadPoolExecutor(6, thread_name_prefix="sdp-topic") as threads:
         metadata = threads.submit(cluster.metadata)
-        entries = threads.submit(_config, cluster, name)
+        asked = ask_configs(cluster, [name])[name]
         subjects = threads.submit(_subjects, cluster, name, notes)
         offsets = Offsets.ask(cluster, keys, threads)
         groups = threads.submit(_groups, cluster, name, offsets, notes)
         first = threads.submit(_first, cluster, keys)
         place = offsets.newest(name, numbers)
         seen = peek(cluster, {name: place}).get(name)
-        config = entries.result()
+        config = cluster.result(asked, topic=name)
         topics = metadata.result().topics
         details = _partitions(topics[name].partitions if name in topics else {}, name, numbers, offsets)
         found = groups.result(), subjects.result(), first.result()
     messages = offsets.messages(name, numbers) or 0
-    plain = {key: entry.value for key, entry in config.items()}
+    plain = config_values(config)
     return TopicDetail(
         name=name,
         partitions=details,
@@ -165,7 +166,7 @@ def describe_topic(cluster: Cluster, name: str) -> TopicDetail:
         first_timestamp=found[2],
         last_timestamp=offsets.last_timestamp(name, numbers),
         key_format=seen.key_format if seen else "empty" if place is None else None,
-        size=round(seen.mean_bytes * messages) if seen and seen.mean_bytes is not None else None,
+        size=seen.size_of(messages) if seen else None,
         retention=retention(plain),
         groups=found[0],
         subjects=found[1],
@@ -183,14 +184,6 @@ def _partitions(
         replicas, isr = (tuple(p.replicas), tuple(p.isrs)) if p else ((), ())
         details.append(PartitionDetail(number, low, high, p.leader if p else -1, replicas, isr))
     return tuple(details)
-
-
-def _config(cluster: Cluster, name: str) -> dict[str, Any]:
-    api = admin_api()
-    resource = api.ConfigResource(api.ResourceType.TOPIC, name)
-    future = cluster.admin.describe_configs([resource], request_timeout=CALL_SECONDS)[resource]
-    entries: dict[str, Any] = cluster.result(future, topic=name)
-    return entries
 
 
 def _set_on_topic(entry: Any) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError
+from sdp_kernel.kafka.wire import has_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 _VALUES = 100
 _BYTES = 1 << 20
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")  # ESC stays: coloured log lines
-_PREFIX = 5
 _OF_REGISTRY = {"AVRO": "avro", "PROTOBUF": "protobuf", "JSON": "json-schema"}
 _ASKED_IDS = 5
 _MAXWELL_TYPES = {"insert", "update", "delete", "bootstrap-insert", "bootstrap-start", "bootstrap-complete"}
@@ -42,12 +43,14 @@ def detect(values: Sequence[bytes | None], registry: Registry | None = None) -> 
     def most(holds: Callable[[bytes], bool]) -> bool:
         return 2 * sum(map(holds, probe)) > len(probe)
 
-    if most(_has_prefix):
+    if most(has_prefix):
         return (_of_registry(probe, registry) if registry is not None else None) or "bytes"
     if most(_is_json):
-        if most(_is_debezium):
-            return "debezium-json"
-        return "maxwell-json" if most(_is_maxwell) else "json"
+        objects = [_fields(value) for value in probe]
+        for name, is_envelope in (("debezium-json", _is_debezium), ("maxwell-json", _is_maxwell)):
+            if 2 * sum(map(is_envelope, objects)) > len(probe):
+                return name
+        return "json"
     if most(_is_ndjson):
         return "ndjson"
     if most(_is_msgpack):
@@ -55,11 +58,6 @@ def detect(values: Sequence[bytes | None], registry: Registry | None = None) -> 
     if most(_is_text):
         return "csv" if _is_csv([value.decode() for value in probe if _is_text(value)]) else "text"
     return "bytes"
-
-
-def has_prefix(value: bytes | None) -> bool:
-    """Whether a value may begin with Confluent's prefix: a zero byte and the id of a schema."""
-    return value is not None and _has_prefix(value)
 
 
 def _probe(values: Sequence[bytes | None]) -> list[bytes]:
@@ -74,12 +72,8 @@ def _probe(values: Sequence[bytes | None]) -> list[bytes]:
     return probe
 
 
-def _has_prefix(value: bytes) -> bool:
-    return len(value) >= _PREFIX and value[0] == 0
-
-
 def _of_registry(probe: Sequence[bytes], registry: Registry) -> str | None:
-    ids = Counter(struct.unpack_from(">I", value, 1)[0] for value in probe if _has_prefix(value))
+    ids = Counter(struct.unpack_from(">I", value, 1)[0] for value in probe if has_prefix(value))
     kinds: Counter[str] = Counter()
     for number, times in ids.most_common(_ASKED_IDS):
         try:
@@ -90,7 +84,7 @@ def _of_registry(probe: Sequence[bytes], registry: Registry) -> str | None:
 
 
 def _is_json(value: bytes) -> bool:
-    return value.lstrip(b" \t\r\n")[:1] in {b"{", b"["} and _read(value, _skimmer()) is not None
+    return value.lstrip(b" \t\r\n")[:1] in {b"{", b"["} and _read(value, _json_readers()[0]) is not None
 
 
 def _read(value: bytes, decode: Callable[[bytes], Any]) -> Any:
@@ -102,30 +96,28 @@ def _read(value: bytes, decode: Callable[[bytes], Any]) -> Any:
         return None
 
 
-def _skimmer() -> Callable[[bytes], Any]:
+@functools.cache
+def _json_readers() -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """Return what checks a document, and what gives an object's fields unread."""
     import msgspec  # noqa: PLC0415
 
-    return msgspec.json.Decoder(msgspec.Raw).decode
+    return msgspec.json.Decoder(msgspec.Raw).decode, msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def _fields(value: bytes) -> dict[str, Any]:
     """Return a JSON object's fields, those of a Connect payload where there is one; unread."""
-    import msgspec  # noqa: PLC0415
-
-    read = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+    read = _json_readers()[1]
     fields = _read(value, read)
     if isinstance(fields, dict) and set(fields) <= {"schema", "payload"} and "payload" in fields:
         fields = _read(bytes(fields["payload"]), read)
     return fields if isinstance(fields, dict) else {}
 
 
-def _is_debezium(value: bytes) -> bool:
-    fields = _fields(value)
+def _is_debezium(fields: dict[str, Any]) -> bool:
     return "op" in fields and "source" in fields and bool({"after", "before"} & fields.keys())
 
 
-def _is_maxwell(value: bytes) -> bool:
-    fields = _fields(value)
+def _is_maxwell(fields: dict[str, Any]) -> bool:
     if not {"database", "table", "type", "data"} <= fields.keys():
         return False
     return bytes(fields["type"]).decode("utf-8", "replace").strip('"') in _MAXWELL_TYPES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.kafka.build import Assembly, Reading
+from sdp_kernel.kafka.build import Reading, build
 from sdp_kernel.kafka.where import Where
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ class Filter:
             records = records.pick(np.flatnonzero([key == self._key for key in records.keys]))
         if self._where is None or not len(records):
             return records
-        assembly = Assembly(self._reading)
-        assembly.add(records)
-        table = self._mask(assembly.finish().table)
-        assembly.close()
+        table = self._mask(build(self._reading, records).table)
         self._columns = table.column_names
         rows = self._where.rows(table)
         return records.pick(rows if len(table) == len(records) else _records_of(table, rows))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import UsageError
-from sdp_kernel.kafka.build import Assembly
+from sdp_kernel.kafka.build import build
 from sdp_kernel.kafka.filter import Filter
 from sdp_kernel.kafka.offsets import Range
 from sdp_kernel.kafka.read import join, stream
@@ -142,22 +142,14 @@ class _Run:
         return Following(self._made, self.seen, self.found, rate, seconds)
 
     def _sample(self, stopped: str) -> Sample:
-        with closing(Assembly(self.reading)) as assembly:
-            assembly.add(self._kept)
-            built = assembly.finish()
-        return Sample(
-            topic=self.topic,
-            format=built.value_format,
-            table=self.mask(built.table),
+        return Sample.of(
+            self.topic,
+            build(self.reading, self._kept),
+            mask=self.mask,
             requested=self.selection.n,
             read=self.seen,
             offsets=dict(self.spans),
-            errors=built.errors,
-            tombstones=built.tombstones,
             stopped=stopped,
-            key_format=built.key_format,
-            value_bytes=built.value_bytes,
-            options=built.options,
         )
 
 
@@ -167,6 +159,6 @@ def _newest(parts: list[Records], selection: Selection) -> Records:
 
     both = join(parts)
     rows = np.lexsort((both.offsets, both.partitions, both.timestamps))[-selection.n :]
-    sizes = both.sizes()[rows][::-1].cumsum()
+    sizes = both.sizes[rows][::-1].cumsum()
     fitting = max(1, int(np.searchsorted(sizes, selection.max_bytes, side="right")))
     return both.pick(rows[-fitting:])

@@ -11,7 +11,10 @@ _WIDER = (pa.int32(), pa.int64(), pa.float32(), pa.float64())
 
 
 class Group:
-    """The columns of one schema's records, and the rows they belong to."""
+    """The columns of one schema's records, and the rows they belong to.
+
+    ``healthy`` tells which records were read; None for all.
+    """
 
     def __init__(
         self, rows: Any, columns: dict[str, Any], text: set[str], healthy: Any, *, fields: bool
@@ -22,7 +25,7 @@ class Group:
         """Return a column without what malformed records left in it."""
         array = self.columns[name]
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-        if self.healthy.all():
+        if self.healthy is None or self.healthy.all():
             return array
         index = np.arange(len(array))
         return array.take(pa.array(index, mask=~self.healthy))

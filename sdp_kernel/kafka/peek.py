@@ -22,11 +22,15 @@ _QUIET_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Peek:
-    """What a few records show; ``mean_bytes`` is of key and value together, None without records."""
+    """What a few records show; ``mean_bytes`` is of key and value together."""
 
     format: str | None
     key_format: str | None
-    mean_bytes: float | None
+    mean_bytes: float
+
+    def size_of(self, messages: int) -> int:
+        """Estimate the bytes of so many messages."""
+        return round(self.mean_bytes * messages)
 
 
 def peek(cluster: Cluster, newest: Mapping[str, tuple[int, int, int] | None]) -> dict[str, Peek]:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -70,8 +71,9 @@ class Records:
             self.complete,
         )
 
+    @cached_property
     def sizes(self) -> Any:
-        """Return the values' sizes in bytes, 0 for tombstones, as a numpy array (int64)."""
+        """The values' sizes in bytes, 0 for tombstones, as a numpy array (int64)."""
         import numpy as np  # noqa: PLC0415
 
         values = self.values

@@ -73,6 +73,8 @@ class Registry:
 
     def __init__(self, config: Mapping[str, str]) -> None:
         self._config = dict(config)
+        #: (schema type, id) → what reads such values; the decoders' own.
+        self.readers: dict[tuple[str, int], Any] = {}
         self._lock = threading.RLock()
         self._schemas: dict[int, Schema] = {}
         self._refused: dict[int, tuple[float, RegistryError]] = {}

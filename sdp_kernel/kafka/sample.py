@@ -76,6 +76,34 @@ class Sample:
     value_bytes: Any = field(default=None, repr=False)
     options: Options = field(default_factory=Options, repr=False)
 
+    @classmethod
+    def of(
+        cls,
+        topic: str,
+        built: Built,
+        *,
+        mask: Callable[[Any], Any],
+        requested: int,
+        read: int,
+        offsets: Mapping[int, tuple[int, int]],
+        stopped: str,
+    ) -> Sample:
+        """Make a sample of what was built, masked."""
+        return cls(
+            topic=topic,
+            format=built.value_format,
+            table=mask(built.table),
+            requested=requested,
+            read=read,
+            offsets=offsets,
+            errors=built.errors,
+            tombstones=built.tombstones,
+            stopped=stopped,
+            key_format=built.key_format,
+            value_bytes=built.value_bytes,
+            options=built.options,
+        )
+
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
@@ -321,7 +349,7 @@ class _Run:
             new = [row for row, at in enumerate(keys) if at not in self.known]
             records = records.pick(np.array(new, np.int64))
             self.known.update(zip(records.partitions.tolist(), records.offsets.tolist(), strict=True))
-        sizes = records.sizes().cumsum() + self.bytes
+        sizes = records.sizes.cumsum() + self.bytes
         if len(sizes) and sizes[-1] > s.max_bytes:
             self.stopped = "size limit"
             fitting = int(np.searchsorted(sizes, s.max_bytes, side="right"))
@@ -359,17 +387,12 @@ class _Run:
             if partial and partition in self.seen:
                 end = min(end, self.last.get(partition, low - 1) + 1)
             offsets[partition] = (low, end)
-        return Sample(
-            topic=self.topic,
-            format=built.value_format,
-            table=self.mask(built.table),
+        return Sample.of(
+            self.topic,
+            built,
+            mask=self.mask,
             requested=self.selection.n,
             read=self.read,
             offsets=offsets,
-            errors=built.errors,
-            tombstones=built.tombstones,
             stopped=self.stopped,
-            key_format=built.key_format,
-            value_bytes=built.value_bytes,
-            options=built.options,
         )

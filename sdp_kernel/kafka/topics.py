@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError, UsageError
+from sdp_kernel.kafka.admin import ask_configs, config_values
 from sdp_kernel.kafka.cluster import CALL_SECONDS, admin_api
 from sdp_kernel.kafka.peek import Peek, peek
 
@@ -67,9 +69,7 @@ class TopicSummary:
     @property
     def age(self) -> timedelta | None:
         """Time since ``last_timestamp``; negative where a producer's clock is ahead."""
-        if self.last_timestamp is None:
-            return None
-        return datetime.now(timezone.utc) - self.last_timestamp
+        return since(self.last_timestamp)
 
 
 @dataclass(frozen=True)
@@ -169,9 +169,7 @@ def _complete(
     subjects: Mapping[str, SubjectVersion],
 ) -> TopicSummary:
     config = configs.get(summary.name, {})
-    size = None
-    if seen is not None and seen.mean_bytes is not None and summary.messages is not None:
-        size = round(seen.mean_bytes * summary.messages)
+    size = seen.size_of(summary.messages) if seen and summary.messages is not None else None
     empty = summary.messages == 0
     return replace(
         summary,
@@ -227,17 +225,10 @@ def _configs(cluster: Cluster, names: Sequence[str]) -> dict[str, dict[str, str]
     """Return each topic's configuration; a topic that may not be described is left out."""
     from confluent_kafka import KafkaException  # noqa: PLC0415
 
-    if not names:
-        return {}
-    api = admin_api()
-    resources = [api.ConfigResource(api.ResourceType.TOPIC, name) for name in names]
     found = {}
-    for resource, future in cluster.admin.describe_configs(resources, request_timeout=CALL_SECONDS).items():
-        try:
-            entries = future.result(timeout=2 * CALL_SECONDS)
-        except (KafkaException, TimeoutError):
-            continue
-        found[resource.name] = {key: entry.value for key, entry in entries.items() if entry.value is not None}
+    for name, future in ask_configs(cluster, names).items():
+        with contextlib.suppress(KafkaException, TimeoutError):
+            found[name] = config_values(future.result(timeout=2 * CALL_SECONDS))
     return found
 
 
@@ -289,6 +280,11 @@ class Offsets:
         spans = [(p, *span) for p in partitions if (span := self.span(topic, p))]
         partition, low, high = max(spans, key=lambda s: s[2] - s[1], default=(0, 0, 0))
         return (partition, low, high) if high > low else None
+
+
+def since(then: datetime | None) -> timedelta | None:
+    """Return how long ago a time was; None for none."""
+    return None if then is None else datetime.now(timezone.utc) - then
 
 
 def moment(ms: int | None) -> datetime | None:

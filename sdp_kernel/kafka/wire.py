@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sdp_kernel.errors import SdpError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sdp_kernel.kafka.registry import Registry, Schema
 
@@ -24,7 +24,7 @@ def schema_ids(values: Sequence[bytes | None], errors: dict[int, str]) -> Any:
     import numpy as np  # noqa: PLC0415
 
     heads = [v[:PREFIX] if v is not None else b"" for v in values]
-    good = np.fromiter((len(head) == PREFIX and head[0] == 0 for head in heads), bool, len(heads))
+    good = np.fromiter(map(has_prefix, heads), bool, len(heads))
     ids = np.full(len(heads), -1, np.int64)
     if good.all():
         joined = np.frombuffer(b"".join(heads), np.uint8).reshape(-1, PREFIX)
@@ -53,12 +53,59 @@ def _no_prefix(value: bytes) -> str:
     return f"no schema id: the value has {len(value)} bytes"
 
 
-def known_schema(registry: Registry, number: int, kind: str) -> Schema | str:
-    """Return the schema of an id, or why it cannot serve; ``kind`` is AVRO, PROTOBUF or JSON."""
-    try:
-        found = registry.schema(number)
-    except SdpError as error:
-        return f"schema id {number}: {error.message}"
-    if found.type != kind:
-        return f"schema id {number} is {_NAMES.get(found.type, found.type)}, not {_NAMES[kind]}"
-    return found
+def has_prefix(value: bytes | None) -> bool:
+    """Whether a value may begin with the prefix."""
+    return value is not None and len(value) >= PREFIX and value[0] == 0
+
+
+def by_schema(
+    values: Sequence[bytes | None],
+    registry: Registry,
+    kind: str,
+    make: Callable[[Schema, Registry], Any],
+    errors: dict[int, str],
+) -> tuple[Any, list[tuple[int, Any, Any]]]:
+    """Group values by the schema they were written with; parameters otherwise as ``reader``.
+
+    Returns
+    -------
+    tuple
+        The ids as an Arrow array (int32, null for none), and for each id (number, rows, reader):
+        rows is a numpy array of indices. What has no usable schema gets a reason in ``errors``.
+    """
+    import numpy as np  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+
+    ids = schema_ids(values, errors)
+    groups = []
+    for number in np.unique(ids[ids >= 0]).tolist():
+        rows = np.flatnonzero(ids == number)
+        made = reader(registry, number, kind, make)
+        if isinstance(made, str):
+            errors.update(dict.fromkeys(rows.tolist(), made))
+        else:
+            groups.append((number, rows, made))
+    return pa.array(ids, pa.int32(), mask=ids < 0), groups
+
+
+def reader(registry: Registry, number: int, kind: str, make: Callable[[Schema, Registry], Any]) -> Any:
+    """Return what reads a schema's values, or as text why there is none; kept once it is known.
+
+    Parameters
+    ----------
+    kind
+        ``AVRO``, ``PROTOBUF`` or ``JSON``: what the schema has to be.
+    make
+        Makes it of a schema; raises ValueError where the schema cannot be used.
+    """
+    if (kind, number) not in registry.readers:
+        try:
+            found = registry.schema(number)
+            if found.type != kind:
+                return f"schema id {number} is {_NAMES.get(found.type, found.type)}, not {_NAMES[kind]}"
+            registry.readers[kind, number] = make(found, registry)
+        except SdpError as error:  # may pass: not kept
+            return f"schema id {number}: {error.message}"
+        except ValueError as error:
+            registry.readers[kind, number] = str(error)
+    return registry.readers[kind, number]

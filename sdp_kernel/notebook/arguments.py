@@ -25,6 +25,20 @@ def words(line: str) -> list[str]:
         raise BadUsage(f"{line}: {error}") from None
 
 
+def pair(text: str, option: str) -> tuple[str, str]:
+    """Split NAME=VALUE; the value may hold further equals signs.
+
+    Raises
+    ------
+    IPython.core.error.UsageError
+        There is no equals sign; the message names the option.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadUsage(f"{option} takes NAME=VALUE, not {text!r}")
+    return name, value
+
+
 def parsed(magic: Any, line: str) -> Namespace:
     """Return the arguments of a magic made with ``magic_arguments``.
 

@@ -113,17 +113,9 @@ def _query_text(q: Query, shown: pa.Table, state: str, title: str) -> str:
 
 def table_text(table: pa.Table) -> str:
     """Write a table as aligned text."""
-    columns = [
-        [name, *("null" if v is None else html.cell_text(v).replace("\n", "⏎") for v in column.to_pylist())]
-        for name, column in zip(table.column_names, table.columns, strict=True)
-    ]
+    columns = [["null" if v is None else v for v in column.to_pylist()] for column in table.columns]
     right = [html.is_number(field.type) for field in table.schema]
-    widths = [max(map(len, column)) for column in columns]
-    lines = []
-    for row in zip(*columns, strict=True):
-        cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True))
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return html.text_grid(table.column_names, zip(*columns, strict=True), right=right)
 
 
 def jobs(listed: list[Job], *, url: str) -> None:

@@ -139,11 +139,9 @@ def text_grid(header: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Se
     )
 
 
-def details(summary: str, *body: str, opened: bool = False) -> str:
+def details(summary: str, *body: str) -> str:
     """Fold parts, HTML already, under a line of text."""
-    return (
-        f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>{''.join(body)}</details>"
-    )
+    return f"<details><summary>{escape(summary)}</summary>{''.join(body)}</details>"
 
 
 def chip(text: str, tone: str) -> str:

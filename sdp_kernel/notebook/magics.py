@@ -14,7 +14,7 @@ from IPython.core.error import UsageError as BadUsage
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from sdp_kernel.notebook.arguments import parsed
+from sdp_kernel.notebook.arguments import pair, parsed
 from sdp_kernel.notebook.arguments import words as split
 
 if TYPE_CHECKING:
@@ -47,13 +47,7 @@ def unregister(ipython: InteractiveShell) -> None:
 
 
 def _params(pairs: list[str] | None) -> dict[str, str]:
-    values = {}
-    for pair in pairs or []:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise BadUsage(f"--param takes NAME=VALUE, not {pair!r}")
-        values[name] = value
-    return values
+    return dict(pair(text, "--param") for text in pairs or [])
 
 
 def check_variable(name: str | None) -> None:

@@ -10,7 +10,7 @@ from IPython.core.error import UsageError as BadUsage
 from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from sdp_kernel.notebook.arguments import parsed
+from sdp_kernel.notebook.arguments import pair, parsed
 from sdp_kernel.notebook.magics import check_variable
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class TopicMagics(Magics):
                 display.show(*topic_view.topic_bundle(self.workbench.topic(name, cluster=args.cluster)))
                 return
             case ["create", name]:
-                config = dict(_pair(text, "--config") for text in args.config or [])
+                config = dict(pair(text, "--config") for text in args.config or [])
                 self.workbench.create_topic(
                     name, partitions=args.partitions, replication=args.replication, config=config, **where
                 )
@@ -236,13 +236,6 @@ class TopicMagics(Magics):
             confirm=args.yes,
         )
         display.show(*sample_view.produced_bundle(made))
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise BadUsage(f"{option} takes NAME=VALUE, not {text!r}")
-    return name, value
 
 
 def _chosen(args: Namespace) -> dict[str, Any]:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from sdp_kernel.notebook.display import View
 
 _SKEWED = 2.0
-_RIGHT = (False, True, True, True, True, True)
+#: Columns of the list, and which are set flush right.
+_RIGHT = {
+    "topic": False, "partitions": True, "messages": True, "size ≈": True, "per second": True,
+    "last record": True, "key": False, "value": False, "schema": False, "retention": False, "cleanup": False,
+}  # fmt: skip
+_FIRST_LOOK = {"topic", "partitions", "messages", "last record"}
 
 
 def size_text(size: float | None) -> str:
@@ -41,16 +46,14 @@ def topics(view: View, looks: Iterable[Look]) -> None:
 
 def topics_bundle(look: Look) -> tuple[str, str]:
     """Return the list of topics as HTML and as text."""
-    header = ["topic", "partitions", "messages", "last record"]
-    more = ["size ≈", "per second", "key", "value", "schema", "retention", "cleanup"]
-    lines = [_line(t) for t in look.topics]
-    if look.complete:
-        header = [*header[:3], *more[:2], header[3], *more[2:]]
-        lines = [[*a[:3], *b[:2], a[3], *b[2:]] for a, b in zip(lines, map(_more, look.topics), strict=True)]
-        if not any(t.schema or t.key_schema for t in look.topics):
-            at = header.index("schema")
-            header, lines = [*header[:at], *header[at + 1 :]], [[*x[:at], *x[at + 1 :]] for x in lines]
-    right = _RIGHT if look.complete else _RIGHT[:4]
+    lines = [_cells(t) for t in look.topics]
+    header = list(_RIGHT)
+    if not look.complete:
+        header = [name for name in header if name in _FIRST_LOOK]
+    elif not any(line["schema"] for line in lines):
+        header.remove("schema")
+    rows = [[line[name] for name in header] for line in lines]
+    right = [_RIGHT[name] for name in header]
     head = [
         html.title("topics"),
         html.fact(html.number(len(lines)), "topic" if len(lines) == 1 else "topics"),
@@ -58,41 +61,35 @@ def topics_bundle(look: Look) -> tuple[str, str]:
     if not look.complete:
         head.append(html.fact("", "looking at formats, rates and configurations …"))
     notes = "; ".join(look.notes)
-    text = html.text_grid(header, lines, right=right) + (f"\n{notes}" if notes else "")
-    return html.panel(head, html.grid(header, lines, right=right), html.note(notes)), text
+    text = html.text_grid(header, rows, right=right) + (f"\n{notes}" if notes else "")
+    return html.panel(head, html.grid(header, rows, right=right), html.note(notes)), text
 
 
-def _line(t: TopicSummary) -> list[object]:
-    messages = "?" if t.messages is None else html.number(t.messages)
-    return [t.name, t.partitions, messages, age_text(t.age) or "—"]
-
-
-def _more(t: TopicSummary) -> list[object]:
+def _cells(t: TopicSummary) -> dict[str, object]:
     schemas = [t.schema or "", f"key {t.key_schema}" if t.key_schema else ""]
-    keep = (
-        ""
-        if t.cleanup_policy is None
-        else "for ever"
-        if t.retention is None
-        else humanize.naturaldelta(t.retention)
-    )
-    if t.cleanup_policy == "compact":
-        keep = ""
-    return [
-        size_text(t.size),
-        "" if t.rate is None else html.number(t.rate),
-        "—" if t.key_format == "empty" else t.key_format,
-        t.format,
-        ", ".join(filter(None, schemas)),
-        keep,
-        t.cleanup_policy,
-    ]
+    kept = t.cleanup_policy not in {None, "compact"}
+    return {
+        "topic": t.name,
+        "partitions": t.partitions,
+        "messages": "?" if t.messages is None else html.number(t.messages),
+        "size ≈": size_text(t.size),
+        "per second": "" if t.rate is None else html.number(t.rate),
+        "last record": age_text(t.age) or "—",
+        "key": "—" if t.key_format == "empty" else t.key_format,
+        "value": t.format,
+        "schema": ", ".join(filter(None, schemas)),
+        "retention": _retention(t.retention) if kept else "",
+        "cleanup": t.cleanup_policy,
+    }
+
+
+def _retention(span: timedelta | None) -> str:
+    return "for ever" if span is None else humanize.naturaldelta(span)
 
 
 def topic_bundle(t: TopicDetail) -> tuple[str, str]:
     """Return one topic as HTML and as text."""
     span = _span(t)
-    keep = "for ever" if t.retention is None else humanize.naturaldelta(t.retention)
     head = [
         html.title(t.name),
         html.fact(html.number(t.messages), "messages"),
@@ -101,7 +98,7 @@ def topic_bundle(t: TopicDetail) -> tuple[str, str]:
         html.fact(t.format or "?", "value"),
         html.fact("none" if t.key_format == "empty" else t.key_format or "?", "key"),
         html.fact(t.cleanup_policy, "cleanup.policy"),
-        html.fact(keep, "retention"),
+        html.fact(_retention(t.retention), "retention"),
     ]
     if t.skew is not None and t.skew > _SKEWED:
         head.append(html.chip(f"skewed: the fullest partition has {t.skew:.1f} x the mean", "warn"))

@@ -107,19 +107,19 @@ class Workbench(KafkaSide):
     @property
     def stack(self) -> Stack:
         """The embedded stack of this project."""
+        return self._stack()
+
+    def _stack(self, *more: str) -> Stack:
         from sdp_kernel.local.stack import Stack  # noqa: PLC0415
 
-        return Stack(self.settings.make_state_dir(), settings=self.settings.local)
+        return Stack(self.settings.make_state_dir(), settings=self.settings.local.adding(more))
 
     def start(self, *more: str, progress: Callable[[Any], None] | None = None) -> None:
         """Start the embedded stack, with components such as ``registry`` beside the usual ones.
 
         What is open goes on: the session then knows ``${registry.main}`` too.
         """
-        from sdp_kernel.local.stack import Stack  # noqa: PLC0415
-
-        stack = Stack(self.settings.make_state_dir(), settings=self.settings.local.adding(more))
-        info = stack.up(progress)
+        info = self._stack(*more).up(progress)
         if self._embedded:
             self._profile = info.to_profile(self._profile)
             self._resolved = True
@@ -131,8 +131,7 @@ class Workbench(KafkaSide):
     def profile(self) -> settings_.Profile:
         """The profile, with the embedded stack's addresses filled in; starts it if need be."""
         if not self._resolved:
-            self._profile = self.stack.up(self._progress).to_profile(self._profile)
-            self._resolved = True
+            self.start(progress=self._progress)
         return self._profile
 
     @property

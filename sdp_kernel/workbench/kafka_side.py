@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sdp_kernel.kafka.admin import Cleared, Deleted
     from sdp_kernel.kafka.cluster import Cluster
+    from sdp_kernel.kafka.decode import Options
     from sdp_kernel.kafka.describe import TopicDetail
     from sdp_kernel.kafka.follow import Following
     from sdp_kernel.kafka.infer import TableSketch
@@ -159,7 +160,6 @@ class KafkaSide:
         UsageError, TopicNotFound, TopicError, BrokerUnreachable
             As :func:`sdp_kernel.kafka.sample.sample`.
         """
-        from sdp_kernel.kafka.decode import Options  # noqa: PLC0415
         from sdp_kernel.kafka.sample import sample  # noqa: PLC0415
         from sdp_kernel.kafka.times import epoch_ms  # noqa: PLC0415
 
@@ -170,14 +170,14 @@ class KafkaSide:
             at="head" if at == "tail" and since is not None and until is None else at,
             since=None if since is None else epoch_ms(since),
             until=None if until is None else epoch_ms(until),
-            partitions=(partition,) if isinstance(partition, int) else partition,
+            partitions=_partitions(partition),
             offset=offset,
             key=key,
             where=where,
             seed=seed,
             format=format,
             key_format=key_format,
-            options=Options(unwrap, delimiter, tuple(header) if header is not None else None),
+            options=_options(delimiter, header, unwrap=unwrap),
             timeout=timeout,
             mask=self._mask,
             on_progress=on_progress,
@@ -205,20 +205,16 @@ class KafkaSide:
         Parameters and errors are those of :meth:`sample`; ``on_update`` is called up to four times
         a second.
         """
-        from sdp_kernel.kafka.decode import Options  # noqa: PLC0415
         from sdp_kernel.kafka.follow import follow  # noqa: PLC0415
         from sdp_kernel.kafka.selection import Selection  # noqa: PLC0415
 
-        chosen = (partition,) if isinstance(partition, int) else partition
         return follow(
             self.cluster(cluster),
             topic,
-            Selection(
-                n, partitions=None if chosen is None else tuple(sorted(set(chosen))), key=key, where=where
-            ),
+            Selection(n, partitions=_partitions(partition), key=key, where=where),
             format=format,
             key_format=key_format,
-            options=Options(unwrap, delimiter, tuple(header) if header is not None else None),
+            options=_options(delimiter, header, unwrap=unwrap),
             seconds=seconds,
             mask=self._mask,
             on_update=on_update,
@@ -337,6 +333,18 @@ class KafkaSide:
         from sdp_kernel.kafka.admin import may_change  # noqa: PLC0415
 
         may_change(self.profile, what, confirmed=confirm or self._embedded)
+
+
+def _options(delimiter: str | None, header: Sequence[str] | None, *, unwrap: bool) -> Options:
+    from sdp_kernel.kafka.decode import Options  # noqa: PLC0415
+
+    return Options(unwrap, delimiter, tuple(header) if header is not None else None)
+
+
+def _partitions(chosen: int | Collection[int] | None) -> tuple[int, ...] | None:
+    if chosen is None:
+        return None
+    return (chosen,) if isinstance(chosen, int) else tuple(sorted(set(chosen)))
 
 
 def topics_frame(look: Look) -> pd.DataFrame:

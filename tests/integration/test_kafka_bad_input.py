@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture(scope="module")
-def cluster(stack: Any) -> Cluster:
-    properties = {"bootstrap.servers": stack.kafka, "schema.registry.url": stack.registry}
-    return Cluster(KafkaCluster("main", properties))
-
-
 def topic_of(cluster: Cluster, *values: bytes | None, key: bytes | None = None, **config: str) -> str:
     name = f"bad-{uuid.uuid4().hex[:12]}"
     cluster.create_topic(name, config={k.replace("_", "."): v for k, v in config.items()}, exist_ok=False)

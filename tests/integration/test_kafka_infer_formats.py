@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import pytest
 
-from sdp_kernel.kafka.cluster import Cluster
 from sdp_kernel.kafka.infer import infer_table
 from sdp_kernel.kafka.sample import sample
+
+if TYPE_CHECKING:
+    from sdp_kernel.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.stack
 
@@ -72,11 +74,11 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_flink_reads_what_the_sample_showed(
-    session: Any, cluster_settings: Any, topic_name: str, produce: Any, name: str
+    session: Any, cluster: Cluster, topic_name: str, produce: Any, name: str
 ) -> None:
     values, format_name, expected = CASES[name]
     produce(topic_name, [(None, value) for value in values])
-    got = sample(Cluster(cluster_settings), topic_name)
+    got = sample(cluster, topic_name)
     assert (got.format, got.errors) == (format_name, 0)
     sketch = infer_table(got, name="inferred", alias="main")
     session.execute(sketch.ddl)

@@ -15,13 +15,14 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from sdp_kernel.errors import RegistryError, RegistryUnreachable, UsageError
 from sdp_kernel.kafka.cluster import Cluster
-from sdp_kernel.kafka.decode_protobuf import _compiled
+from sdp_kernel.kafka.decode_protobuf import _compile
 from sdp_kernel.kafka.describe import describe_topic
 from sdp_kernel.kafka.infer import infer_table
 from sdp_kernel.kafka.produce import produce
 from sdp_kernel.kafka.registry import Reference, Registry
 from sdp_kernel.kafka.sample import sample
 from sdp_kernel.kafka.topics import list_topics
+from sdp_kernel.kafka.wire import reader
 from sdp_kernel.settings import KafkaCluster
 
 pytestmark = pytest.mark.stack
@@ -44,12 +45,6 @@ message Person {
   google.protobuf.Timestamp at = 9; google.protobuf.StringValue nick = 10; Person parent = 11;
   oneof how { string mail = 12; int64 phone = 13; }
 }"""
-
-
-@pytest.fixture(scope="module")
-def cluster(stack: Any) -> Cluster:
-    properties = {"bootstrap.servers": stack.kafka, "schema.registry.url": stack.registry}
-    return Cluster(KafkaCluster("main", properties))
 
 
 @pytest.fixture
@@ -147,7 +142,7 @@ def test_protobuf_with_references_and_every_kind_of_field(
     registry.register(f"{topic}-common", "PROTOBUF", COMMON)
     reference = Reference("shop/common.proto", f"{topic}-common", 1)
     number = registry.register(f"{topic}-value", "PROTOBUF", PERSON, [reference])
-    schema = _compiled(registry, number)
+    schema = reader(registry, number, "PROTOBUF", _compile)
     assert not isinstance(schema, str)
     from google.protobuf.message_factory import GetMessageClass
 

@@ -8,25 +8,21 @@ import signal
 import threading
 import time
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sdp_kernel.errors import UsageError
-from sdp_kernel.kafka.cluster import Cluster
 from sdp_kernel.kafka.follow import follow
 from sdp_kernel.kafka.sample import sample
 from sdp_kernel.kafka.selection import Selection
-from sdp_kernel.settings import KafkaCluster
+
+if TYPE_CHECKING:
+    from sdp_kernel.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.stack
 
 START = 1_760_000_000_000
-
-
-@pytest.fixture(scope="module")
-def cluster(stack: Any) -> Cluster:
-    return Cluster(KafkaCluster("main", {"bootstrap.servers": stack.kafka}))
 
 
 @pytest.fixture

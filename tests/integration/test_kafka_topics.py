@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from sdp_kernel.errors import UsageError
-from sdp_kernel.kafka.cluster import Cluster
 from sdp_kernel.kafka.describe import describe_topic
 from sdp_kernel.kafka.topics import list_topics, looks
-from sdp_kernel.settings import KafkaCluster
+
+if TYPE_CHECKING:
+    from sdp_kernel.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def cluster(stack: Any) -> Cluster:
-    return Cluster(KafkaCluster("main", {"bootstrap.servers": stack.kafka}))
 
 
 @pytest.fixture
