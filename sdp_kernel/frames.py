@@ -1,4 +1,4 @@
-"""Arrow → pandas, at the edge. Nothing is changed on the way: integers stay integers."""
+"""Arrow → pandas, at the edge. Integer columns stay integers; inside structs with nulls they do not."""
 
 from __future__ import annotations
 
