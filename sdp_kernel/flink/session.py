@@ -47,7 +47,8 @@ class Session:
     notify
         Takes one line when something happened behind the user's back, such as a replay.
     mask
-        Takes and returns a ``pyarrow.Table``: applied to every result before anybody sees it.
+        Takes and returns a ``pyarrow.Table``: applied to results before anybody sees them.
+        EXPLAIN, SHOW and DESCRIBE have no data to hide.
     """
 
     def __init__(
@@ -178,7 +179,8 @@ class Session:
         used = {n: str({**self.defaults, **(params or {})}[n])
                 for n in parameters.names(text) if n not in self.fragments}  # fmt: skip
         for index, statement in enumerate(statements):
-            query = Query(text, statement, name=name, mask=self.mask)
+            holds_data = statement.is_query or not statement.reads_only
+            query = Query(text, statement, name=name, mask=self.mask if holds_data else None)
             query.statements = tuple(statements)
             query.parameters = used
             if on_start is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 METADATA = ("_key", "_partition", "_offset", "_timestamp", "_headers", "_error", "_raw")
 FIELD = b"sdp.field"
 JSON_TEXT = b"sdp.json_text"
+CELL = b"sdp.cell"
 _PIECE = 50_000
 _EMPTY = "empty"
 
@@ -298,6 +299,8 @@ def _table(decoded: Decoded, metadata: Mapping[str, Any], rows: Any, errors: Map
             notes[FIELD] = decoded.fields[original].encode()
         if original in decoded.text_of_json:
             notes[JSON_TEXT] = b"true"
+        if decoded.found is not None and decoded.found.delimiter:
+            notes[CELL] = decoded.found.delimiter.encode()
         fields.append(pa.field(name, column.type, metadata=notes or None))
         arrays.append(column)
     spread = decoded.rows is not None

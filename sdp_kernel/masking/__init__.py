@@ -2,7 +2,8 @@
 
 A policy names fields by pattern and says what becomes of them; ``mask`` applies it to an Arrow
 table, columnwise, wherever a field is nested. What is in text as JSON is masked inside the text.
-Values are masked by their field's name alone: text that is no JSON is covered by naming its column.
+Values are masked by their field's name alone; text and bytes in which a masked name stands before
+``:``, ``=`` or ``>`` and that cannot be masked inside are masked whole.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SettingsError, UsageError
-from sdp_kernel.masking.text import canonical
+from sdp_kernel.masking.text import canonical, mention
 from sdp_kernel.settings import MASKING_ACTIONS, resolve_secret
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Policy:
                 "a policy with the action hash has no key", hint="give a key of 16 or more bytes"
             )
         self._key = key
+        self.mention = mention(pattern for pattern, _ in self._rules)
         self._decided: dict[tuple[str, ...], str | None] = {}
 
     @classmethod
@@ -119,7 +121,8 @@ def mask(table: pa.Table, policy: Policy) -> pa.Table:
 
     A hashed column is text. A struct, list or map that is named is masked as a whole. In a sample,
     ``_raw`` is nulled under any policy, since bytes that could not be decoded may hold anything; so
-    is a whole value (format text or bytes) that is binary or broken JSON.
+    is a whole value (format text or bytes) that is binary or broken JSON, and each row of CSV that
+    is something else (``{"email":``).
     """
     if not policy:
         return table
@@ -129,8 +132,9 @@ def mask(table: pa.Table, policy: Policy) -> pa.Table:
 
     masker = Masker(policy, sample="_offset" in table.column_names)
     fields, columns = [], []
+    hidden = masker.rows_to_hide(table) if masker.sample else None
     for field, column in zip(table.schema, table.columns, strict=True):
-        done, new = masker.column(field, column)
+        done, new = masker.column(field, column, hidden)
         fields.append(field if done is column else new)
         columns.append(done)
     if all(done is column for done, column in zip(columns, table.columns, strict=True)):

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 _REMEMBERED = 100_000
 _FIELD = b"sdp.field"
 _JSON_TEXT = b"sdp.json_text"
+_CELL = b"sdp.cell"
 #: About a record, and nothing of what is in it.
 _ABOUT = {"_partition", "_offset", "_timestamp", "_schema_id", "_key_schema_id"}
-_MAY_BE_JSON = r"^\s*[{\[]"
+_MAY_BE_JSON = r"^\s*[{\[\"]"
+_CONTROL_CELL = "[\x00-\x08\x0e-\x1f]"
+_BROKEN_JSON = r"\s*[{\[]"
 _CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]"
 _QUOTED = r"\"[^\"]*\"|'[^']*'|`[^`]*`|<[^>]*>"
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError, ArithmeticError)
@@ -38,11 +41,34 @@ class Masker:
     def __init__(self, policy: Policy, *, sample: bool) -> None:
         self.policy = policy
         self.sample = sample
+        self._mention = policy.mention
+        self._mentions = re.compile(policy.mention).search
+        self._mentions_in_bytes = re.compile(policy.mention.encode()).search
         self._texts: dict[tuple[tuple[str, ...], str], str | None] = {}
 
-    def column(self, field: pa.Field, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.Field]:
-        """Return a column and its field as they may be shown."""
+    def rows_to_hide(self, table: pa.Table) -> pa.Array | None:
+        """Return which rows of CSV are something else, where a masked field may be in any cell."""
+        cells = [
+            (notes[_CELL].decode(), column.cast(pa.string()))
+            for field, column in zip(table.schema, table.columns, strict=True)
+            if _CELL in (notes := field.metadata or {})
+        ]
+        if not cells:
+            return None
+        columns = [column for _, column in cells]
+        lines = pc.binary_join_element_wise(*columns, cells[0][0], null_handling="replace")
+        hidden = pc.or_(
+            pc.match_substring_regex(lines, self._mention), pc.match_substring_regex(lines, _CONTROL_CELL)
+        ).fill_null(False)  # noqa: FBT003
+        return hidden if pc.any(hidden).as_py() else None
+
+    def column(
+        self, field: pa.Field, column: pa.ChunkedArray, hidden: pa.Array | None = None
+    ) -> tuple[pa.ChunkedArray, pa.Field]:
+        """Return a column and its field as they may be shown; ``hidden`` rows of CSV are null."""
         notes = dict(field.metadata or {})
+        if hidden is not None and _CELL in notes:
+            column = pc.if_else(hidden, pa.scalar(None, column.type), column)
         shown = notes.get(_FIELD, field.name.encode()).decode()
         if self.sample and field.name in _ABOUT:
             return column, field
@@ -134,7 +160,7 @@ class Masker:
                 new = {"hash": self.policy.hash(body).encode() if action == "hash" else b"",
                        "redact": REDACTED.encode(), "null": None}[action]  # fmt: skip
             else:
-                new = self._text_of_bytes(body, ("_headers", name or ""), fallback=body)
+                new = self._text_of_bytes(body, ("_headers", name or ""), whole=False)
             if new != body:
                 bodies[row], changed = new, True
         if not changed:
@@ -146,7 +172,7 @@ class Masker:
         suspect = pc.match_substring_regex(array, _MAY_BE_JSON)
         if whole:
             suspect = pc.or_(suspect, pc.match_substring_regex(array, _CONTROL))
-        suspect = suspect.fill_null(False)  # noqa: FBT003
+        suspect = pc.or_(suspect, pc.match_substring_regex(array, self._mention)).fill_null(False)  # noqa: FBT003
         texts = array.filter(suspect).to_pylist()
         if not texts:
             return array
@@ -156,23 +182,20 @@ class Masker:
         return pc.replace_with_mask(array, suspect, pa.array(done, array.type))
 
     def _bytes_inside(self, array: pa.Array, path: tuple[str, ...], *, whole: bool) -> pa.Array:
-        if not whole and path != ("_key",):
-            return array
         values = array.to_pylist()
-        done = [
-            v if v is None else self._text_of_bytes(v, path, fallback=None if whole else v) for v in values
-        ]
+        done = [v if v is None else self._text_of_bytes(v, path, whole=whole) for v in values]
         return array if done == values else pa.array(done, array.type)
 
-    def _text_of_bytes(self, value: bytes, path: tuple[str, ...], *, fallback: bytes | None) -> bytes | None:
-        if not re.match(rb"\s*[{\[]", value):
+    def _text_of_bytes(self, value: bytes, path: tuple[str, ...], *, whole: bool) -> bytes | None:
+        fallback = None if whole or self._mentions_in_bytes(value) else value
+        if not re.match(_MAY_BE_JSON.encode(), value):
             return fallback
         try:
             text = value.decode()
         except UnicodeDecodeError:
             return fallback
-        done = self._json(text, path, whole=fallback is None)
-        return done.encode() if done is not None else None
+        done = self._json(text, path, whole=whole)
+        return fallback if done == REDACTED else done.encode() if done is not None else None
 
     def _json(self, text: str, path: tuple[str, ...], *, whole: bool) -> str | None:
         """Mask inside JSON text; text in which nothing is masked stays as it is."""
@@ -188,7 +211,8 @@ class Masker:
         except RecursionError:
             done = None
         except _UNREADABLE:
-            done = None if whole else text
+            broken = whole and (re.match(_BROKEN_JSON, text) or re.search(_CONTROL, text))
+            done = None if broken else REDACTED if self._mentions(text) else text
         if len(self._texts) < _REMEMBERED:
             self._texts[known] = done
         return done
@@ -207,7 +231,7 @@ class Masker:
         if isinstance(value, list):
             pairs = [self._walk(item, path) for item in value]
             return [item for item, _ in pairs], any(new for _, new in pairs)
-        if isinstance(value, str) and re.match(_MAY_BE_JSON, value):
+        if isinstance(value, str) and (re.match(_MAY_BE_JSON, value) or self._mentions(value)):
             text = self._json(value, path or ("",), whole=False)
             return text, text != value
         return value, False

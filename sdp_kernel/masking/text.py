@@ -6,9 +6,32 @@ import json
 import re
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PLAIN_EXPONENT = 400
+_NAME = r"[\w.$-]"
+_GLOB = {"*": f"{_NAME}*", "?": _NAME}
+
+
+def mention(patterns: Iterable[str]) -> str:
+    r"""Return an RE2 expression for text in which a name that a pattern matches is given a value.
+
+    ``email=…``, ``"email": …``, ``<email>…``; also JSON's escapes (``\\u0065``), which hide names.
+    """
+    names = sorted({_name(pattern.rpartition(".")[2]) for pattern in patterns} - {""})
+    found = "|".join(names)
+    return rf"(?i)(?:^|[^\w])(?:{found})(?:\\*[\"'`])*\s*[:=>]|\\u00[2-7]"
+
+
+def _name(pattern: str) -> str:
+    parts = re.split(r"([*?]|\[!?\]?[^\]]*\])", pattern)
+    return "".join(
+        _GLOB.get(part) or (part.replace("[!", "[^", 1) if at % 2 else re.escape(part))
+        for at, part in enumerate(parts)
+    )
 
 
 def canonical(value: Any) -> str:

@@ -6,12 +6,16 @@ import stat
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import SettingsError, UsageError
+from sdp_kernel.kafka.build import Reading, build
+from sdp_kernel.kafka.decode import Options
+from sdp_kernel.kafka.read import Records
 from sdp_kernel.masking import REDACTED, Policy, mask
 from sdp_kernel.settings import load
 
@@ -192,6 +196,51 @@ def test_whole_values_are_looked_into_or_not_shown() -> None:
     blobs = sample(value=pa.array([b'{"email":"a@x"}', b"\x00a@x", None], pa.binary()))
     assert mask(blobs, policy(email="null")).column("value").to_pylist() == [b'{"email":null}', None, None]
     assert mask(texts, policy(value="null")).column("value").null_count == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"{\\"email\\":\\"a@x\\"}"',
+        '2026-11-24 INFO {"email":"a@x"}',
+        '2026-11-24 INFO "{\\"email\\": \\"a@x\\"}"',
+        "user=7 Email = a@x",
+        "<user><email>a@x</email></user>",
+        "https://x.example/?email=a@x",
+        '{"\\u0065mail":"a@x"',
+        "user_email: a@x",
+    ],
+)
+@pytest.mark.parametrize("name", ["value", "message", "_key"])
+def test_text_that_gives_a_masked_name_a_value_is_masked(text: str, name: str) -> None:
+    rules = {"email": "redact", "user.*_email": "null"}
+    for column in (pa.array([text, "email", "ok: email"]), pa.array([text.encode(), b"email", b"ok: email"])):
+        table = sample(**{name: column})
+        shown = mask(table, policy(**rules)).column(name).to_pylist()
+        assert "a@x" not in str(shown)
+        assert name == "value" or shown[1:] == column.to_pylist()[1:]
+
+
+def test_json_in_text_is_masked_inside_also_where_it_is_text_in_text() -> None:
+    text = json.dumps(json.dumps({"email": "a@x", "n": 1}))
+    done = masked([text], {"email": "redact"}, "payload")[0]
+    assert json.loads(json.loads(done)) == {"email": REDACTED, "n": 1}
+
+
+def records(values: list[bytes]) -> Records:
+    rows = len(values)
+    return Records(values, [None] * rows, [None] * rows, np.zeros(rows, np.int32), np.arange(rows), np.zeros(rows, np.int64))  # fmt: skip
+
+
+@pytest.mark.parametrize("delimiter", [",", ":", ";", '"', "m", "e", "="])
+def test_json_or_binary_values_read_as_csv_are_hidden(delimiter: str) -> None:
+    values = [b'{"id":1,"phone":4711,"email":"a@x","z":"q"}', b"1,ok", b"\x00\x01a@x,b,c,d,e"]
+    for value in values:
+        built = build(Reading("csv", options=Options(delimiter=delimiter)), records([value]))
+        done = mask(built.table, policy(email="null", phone="redact"))
+        shown = done.select(done.column_names[: done.column_names.index("_key")]).to_pylist()
+        hidden = all(v is None for v in shown[0].values())
+        assert hidden == (value != b"1,ok")
 
 
 def test_keys_and_headers_can_be_named() -> None:
