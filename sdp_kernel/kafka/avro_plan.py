@@ -1,120 +1,43 @@
 """Avro in columns: a schema becomes a plan whose steps each read one field of all records at once.
 
-Every record has a cursor of its own in one buffer. A step moves all cursors and gives an Arrow
-array; a record that runs over its end, or has a length, branch or symbol that cannot be, is marked
-and held at its end, so its neighbours are read as if it were not there. What a plan does not cover
-(recursion, unions of several types, very long arrays) raises ``Unplanned``: ``decode_avro`` then
-reads record by record.
+A step moves the records' cursors and gives an Arrow array. What has no Arrow type
+(recursion, unions of several types) is JSON text. Very long arrays raise ``Unplanned``:
+``decode_avro`` then reads record by record.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
-PADDING = 16
-_LONG_TEXT = 48
+from sdp_kernel.kafka.avro_cursors import Cursors, Unplanned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _MOST_ITEMS = 300
-_MAX_VARINT = 10
-
-
-class Unplanned(Exception):  # noqa: N818 - a way out, not a fault
-    """The schema, or these values of it, are not read in columns."""
-
-
-class Cursors:
-    """The records' bytes end to end, where each ends, and which are malformed.
-
-    ``data`` (uint8) has ``PADDING`` bytes behind the last record, so a read of one number never
-    leaves it.
-    """
-
-    def __init__(self, payloads: list[bytes]) -> None:
-        lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
-        self.data = np.frombuffer(b"".join([*payloads, bytes(PADDING)]), np.uint8)
-        self.end = lengths.cumsum()
-        self.start = self.end - lengths
-        self.bad = np.zeros(len(payloads), bool)
-
-    def hold(self, rows: Any, pos: Any) -> Any:
-        """Mark records whose cursor is beyond their end, and put it there."""
-        end = self.end[rows]
-        over = pos > end
-        if over.any():
-            self.bad[rows[over]] = True
-            return np.minimum(pos, end)
-        return pos
-
-    def varint(self, rows: Any, pos: Any) -> tuple[Any, Any]:
-        """Read a zig-zag number (int64) of each record."""
-        first = self.data[pos]
-        value = first.astype(np.uint64)
-        if not (first >= 0x80).any():  # noqa: PLR2004 - the bit that says more follow
-            pos = pos + 1
-        else:
-            value &= np.uint64(0x7F)
-            pos = pos + 1
-            more = np.flatnonzero(first >= 0x80)  # noqa: PLR2004
-            for number in range(1, _MAX_VARINT):
-                byte = self.data[pos[more]]
-                value[more] |= (byte & 0x7F).astype(np.uint64) << np.uint64(7 * number)
-                pos[more] += 1
-                more = more[byte >= 0x80]  # noqa: PLR2004
-                if not len(more):
-                    break
-            else:
-                self.bad[rows[more]] = True
-        signed = (value >> np.uint64(1)).astype(np.int64) ^ -(value & np.uint64(1)).astype(np.int64)
-        return signed, self.hold(rows, pos)
-
-    def lengths(self, rows: Any, pos: Any) -> tuple[Any, Any]:
-        """Read a length in bytes of each record; zero for those that are malformed."""
-        length, pos = self.varint(rows, pos)
-        wrong = (length < 0) | (length > self.end[rows] - pos)
-        if wrong.any():
-            self.bad[rows[wrong]] = True
-            length = np.where(wrong, 0, length)
-            pos = np.where(wrong, self.end[rows], pos)
-        return length, pos
-
-    def fixed(self, rows: Any, pos: Any, width: int) -> tuple[Any, Any]:
-        """Read ``width`` bytes of each record: an array (records, width) of uint8."""
-        after = self.hold(rows, pos + width)
-        start = np.minimum(pos, len(self.data) - width) if width <= len(self.data) else pos
-        if width > len(self.data):
-            return np.zeros((len(rows), width), np.uint8), after
-        return self.data[start[:, None] + np.arange(width)], after
-
-    def gather(self, pos: Any, lengths: Any) -> tuple[Any, Any]:
-        """Copy (offsets, bytes) of one piece of each record, end to end."""
-        offsets = np.zeros(len(pos) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        total = int(offsets[-1])
-        if total > 2**31 - 1:
-            raise Unplanned
-        if total > _LONG_TEXT * max(1, len(pos)):
-            view = self.data.data
-            content: Any = b"".join(
-                [view[a : a + n] for a, n in zip(pos.tolist(), lengths.tolist(), strict=True)]
-            )
-        else:
-            content = self.data[np.repeat(pos - offsets[:-1], lengths) + np.arange(total)]
-        return offsets.astype(np.int32), content
+_MOST_ROUNDS = 5000
 
 
 class Step:
     """Reads one value of each record."""
 
-    #: The least number of bytes a value takes.
+    #: The least number of bytes a value takes; a value that may take none always does.
     least = 1
+    #: Whether its values are JSON text.
+    is_json = False
 
     def read(self, at: Cursors, rows: Any, pos: Any) -> tuple[Any, Any]:
         """Return an Arrow array, one value for each of ``rows``, and the cursors behind them."""
         raise NotImplementedError
+
+    def shaped(self, value: Any) -> Any:
+        """Return a value that fastavro read as ``pyarrow.array`` takes it for this step's type."""
+        return value
 
 
 class Null(Step):
@@ -189,6 +112,10 @@ class Text(Step):
 
     def __init__(self, *, text: bool = True) -> None:
         self._text = text
+
+    @override
+    def shaped(self, value: Any) -> Any:
+        return value if isinstance(value, (str, bytes)) else str(value)  # a UUID
 
     @override
     def read(self, at: Cursors, rows: Any, pos: Any) -> tuple[Any, Any]:
@@ -269,7 +196,11 @@ class Nullable(Step):
     """A union of null and one type."""
 
     def __init__(self, inner: Step, branch: int) -> None:
-        self._inner, self._branch = inner, branch
+        self._inner, self._branch, self.is_json = inner, branch, inner.is_json
+
+    @override
+    def shaped(self, value: Any) -> Any:
+        return None if value is None else self._inner.shaped(value)
 
     @override
     def read(self, at: Cursors, rows: Any, pos: Any) -> tuple[Any, Any]:
@@ -307,13 +238,53 @@ class Record(Step):
             return pa.array([{}] * len(rows), pa.struct([])), pos
         return pa.StructArray.from_arrays(list(columns.values()), names=list(columns)), pos
 
+    @override
+    def shaped(self, value: Any) -> Any:
+        return {name: step.shaped(value[name]) for name, step in self.fields}
+
+
+class Opaque(Step):
+    """What has no Arrow type: each value's JSON text, read by fastavro. Null stays null.
+
+    ``load`` reads a value from a stream.
+    """
+
+    is_json = True
+
+    def __init__(self, load: Callable[[BinaryIO], Any]) -> None:
+        self._load = load
+
+    @override
+    def read(self, at: Cursors, rows: Any, pos: Any) -> tuple[Any, Any]:
+        from io import BytesIO  # noqa: PLC0415
+
+        pos = pos.copy()
+        view = at.data.data
+        texts: list[str | None] = []
+        for index, (row, start, end) in enumerate(
+            zip(rows.tolist(), pos.tolist(), at.end[rows].tolist(), strict=True)
+        ):
+            stream = BytesIO(view[start:end])
+            try:
+                texts.append(self.shaped(self._load(stream)))
+                pos[index] += stream.tell()
+            except Exception:  # noqa: BLE001 - whatever fastavro meets in such bytes
+                at.bad[row] = True
+                pos[index] = end
+                texts.append(None)
+        return pa.array(texts, pa.string()), pos
+
+    @override
+    def shaped(self, value: Any) -> str | None:
+        from sdp_kernel.kafka.decode_json import json_text  # noqa: PLC0415
+
+        return None if value is None else json_text(value)
+
 
 class Items(Step):
     """An array or map: blocks of items, until a block of none."""
 
     def __init__(self, item: Step, *, entries: bool) -> None:
-        if item.least == 0:
-            raise Unplanned  # a count without bytes behind it could be anything
         self._item, self._entries = item, entries
 
     @override
@@ -331,7 +302,8 @@ class Items(Step):
                 behind[negative] = after
                 left = np.abs(left)
             room = at.end[rows[active]] - behind
-            wrong = (left < 0) | (left > room // self._item.least)
+            most = room // self._item.least if self._item.least else _MOST_ITEMS
+            wrong = (left < 0) | (left > most)
             if wrong.any():
                 at.bad[rows[active[wrong]]] = True
                 left = np.where(wrong, 0, left)
@@ -351,6 +323,9 @@ class Items(Step):
         self, at: Cursors, rows: Any, pos: Any, active: Any, left: Any, pieces: list[Any], owners: list[Any]
     ) -> None:
         for number in range(int(left.max())):
+            at.rounds += 1
+            if at.rounds > _MOST_ROUNDS:
+                raise Unplanned
             some = active[left > number]
             array, behind = self._item.read(at, rows[some], pos[some])
             pos[some] = behind
@@ -369,3 +344,9 @@ class Items(Step):
         if self._entries:
             return pa.MapArray.from_arrays(pa.array(offsets), *values.flatten())
         return pa.ListArray.from_arrays(pa.array(offsets), values)
+
+    @override
+    def shaped(self, value: Any) -> Any:
+        if self._entries:
+            return [(key, self._item.shaped({"key": key, "value": v})["value"]) for key, v in value.items()]
+        return [self._item.shaped(item) for item in value]

@@ -1,8 +1,8 @@
 """Avro in Confluent's wire format → Arrow columns, each record by the schema it was written with.
 
-Records of one schema are read together, column by column (``avro_plan``); what a plan does not
-cover is read record by record with fastavro. Where the schemas in a batch differ, a column has the
-type that Avro's own rules promote to, else each value's JSON text.
+Records of one schema are read together, column by column (``avro_plan``); very long arrays and a
+union at the top are read record by record with fastavro. Where the schemas in a batch differ, a
+column has the type that Avro's own rules promote to, else each value's JSON text.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sdp_kernel.kafka.avro_plan import Cursors, Record, Step, Unplanned
-from sdp_kernel.kafka.avro_schema import compile_plan, parsed
+from sdp_kernel.kafka.avro_cursors import Cursors, Unplanned
+from sdp_kernel.kafka.avro_plan import Record, Step
+from sdp_kernel.kafka.avro_schema import compile_plan, hollow, parsed, reader
 from sdp_kernel.kafka.decode import VALUE, Decoded, Options
 from sdp_kernel.kafka.merge import Group, merge
 from sdp_kernel.kafka.wire import PREFIX, by_schema
@@ -34,6 +35,8 @@ class _Reader:
         self.plan: Step | None = None
         with contextlib.suppress(Unplanned):
             self.plan = compile_plan(schema, names)
+        self._read = reader(schema, names)
+        self._hollow = hollow(schema, names)
 
     def read(self, payloads: list[bytes]) -> tuple[dict[str, Any], set[str], dict[int, str], bool]:
         """Return columns, those of JSON text, errors by row, and whether the columns are fields."""
@@ -44,7 +47,7 @@ class _Reader:
                 pass
             else:
                 errors = {row: self._reason(payloads[row]) for row in bad}
-                return columns, set(), errors, isinstance(self.plan, Record)
+                return columns, _json_columns(self.plan), errors, isinstance(self.plan, Record)
         return self._one_by_one(payloads)
 
     def _planned(self, payloads: list[bytes]) -> tuple[dict[str, Any], list[int]]:
@@ -60,14 +63,11 @@ class _Reader:
 
     def _load(self, payload: bytes) -> Any:
         """Read one record with fastavro; ValueError says why it cannot be."""
-        if self.plan is None:  # may contain itself: the compiled reader would overrun the C stack
-            from fastavro._read_py import schemaless_reader  # noqa: PLC0415
-        else:
-            from fastavro import schemaless_reader  # noqa: PLC0415
-
+        if self._hollow:
+            raise self._refusal("an array whose items take no bytes says it is too long to believe")
         stream = io.BytesIO(payload)
         try:
-            value = schemaless_reader(stream, self.schema, None)
+            value = self._read(stream)
         except Exception as error:  # noqa: BLE001 - whatever fastavro meets in such bytes
             raise self._refusal(str(error) or type(error).__name__) from None
         left = len(payload) - stream.tell()
@@ -102,9 +102,15 @@ class _Reader:
         if self.plan is not None:  # it has the types, also where it does not read these records
             typed = _typed(self.plan, maps, others)
             if typed is not None:
-                return typed, set(), errors, isinstance(self.plan, Record)
+                return typed, _json_columns(self.plan), errors, isinstance(self.plan, Record)
         columns, fields, text_columns = columns_of(maps, others, whole=VALUE)
         return columns, set(text_columns), errors, bool(fields)
+
+
+def _json_columns(plan: Step) -> set[str]:
+    if isinstance(plan, Record):
+        return {name for name, step in plan.fields if step.is_json}
+    return {VALUE} if plan.is_json else set()
 
 
 def _typed(plan: Step, maps: list[dict[str, Any] | None], others: list[Any]) -> dict[str, Any] | None:
@@ -114,26 +120,14 @@ def _typed(plan: Step, maps: list[dict[str, Any] | None], others: list[Any]) -> 
         if not isinstance(plan, Record):
             kind = plan.read(Cursors([]), none, none)[0].type
             some = [other if one is None else one for one, other in zip(maps, others, strict=True)]
-            return {VALUE: pa.array([_shaped(v, kind) for v in some], kind)}
-        empty, _ = plan.columns(Cursors([]), none, none)
+            return {VALUE: pa.array([None if v is None else plan.shaped(v) for v in some], kind)}
+        kinds = {name: step.read(Cursors([]), none, none)[0].type for name, step in plan.fields}
         return {
-            name: pa.array([None if row is None else _shaped(row[name], a.type) for row in maps], a.type)
-            for name, a in empty.items()
+            name: pa.array([None if row is None else step.shaped(row[name]) for row in maps], kinds[name])
+            for name, step in plan.fields
         }
     except (pa.ArrowException, OverflowError, KeyError):
         return None
-
-
-def _shaped(value: Any, kind: Any) -> Any:
-    """Return a value as ``pyarrow.array`` takes it: a map as pairs."""
-    if value is None or not kind.num_fields:
-        return value
-    if pa.types.is_map(kind):
-        return [(key, _shaped(item, kind.item_type)) for key, item in value.items()]
-    if pa.types.is_list(kind):
-        return [_shaped(item, kind.value_type) for item in value]
-    fields = (kind.field(i) for i in range(kind.num_fields))
-    return {field.name: _shaped(value[field.name], field.type) for field in fields}
 
 
 class AvroDecoder:
@@ -154,9 +148,9 @@ class AvroDecoder:
         errors: dict[int, str] = {}
         ids, schemas = by_schema(values, self._registry, "AVRO", _reader, errors)
         groups: list[Group] = []
-        for _, rows, reader in schemas:
+        for _, rows, made in schemas:
             payloads = [values[row][PREFIX:] for row in rows.tolist()]
-            columns, text, failed, whole = reader.read(payloads)
+            columns, text, failed, whole = made.read(payloads)
             errors.update((int(rows[index]), why) for index, why in failed.items())
             healthy = np.ones(len(rows), bool)
             healthy[list(failed)] = False

@@ -108,6 +108,8 @@ def unreadable(schema: str | None) -> dict[str, str]:
     except ValueError:
         return {}
     known: dict[str, str | None] = {}
+    if fields:
+        known[str(record.get("name")).rpartition(".")[2]] = "a recursion"
     found = {field["name"]: _why(field["type"], known) for field in fields}
     return {name: why for name, why in found.items() if why}
 
@@ -124,7 +126,7 @@ def _why(kind: Any, known: dict[str, str | None]) -> str | None:
     if inner in _UNREAD:
         why: str | None = "an enum" if inner == "enum" else "fixed"
     elif inner == "record":
-        known[kind["name"]] = None
+        known[kind["name"].rpartition(".")[2]] = "a recursion"
         why = next(filter(None, (_why(f["type"], known) for f in kind["fields"])), None)
     else:
         why = _why(kind.get("items", kind.get("values", inner)), known)

@@ -452,7 +452,11 @@ def test_avro_is_read_as_flinks_format_can() -> None:
         ({"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["A"]}}, "an enum"),
         ({"type": "record", "name": "N", "fields": [{"name": "x", "type": ["int", "string"]}]}, "a union"),
         (["null", "string"], None),
-        ({"type": "record", "name": "R2", "fields": [{"name": "next", "type": ["null", "R2"]}]}, None),
+        (["null", "R"], "a recursion"),
+        (
+            {"type": "record", "name": "R2", "fields": [{"name": "next", "type": ["null", "R2"]}]},
+            "a recursion",
+        ),
     ],
 )
 def test_what_avro_confluent_cannot_read_is_known_from_the_schema(kind: Any, why: str | None) -> None:
