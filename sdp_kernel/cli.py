@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import click
 
 from sdp_kernel import settings
 from sdp_kernel.errors import SdpError
-from sdp_kernel.kafka.decode import FORMATS
+from sdp_kernel.kafka.decode import FORMATS, KEY_FORMATS
 from sdp_kernel.version import __version__
 
 if TYPE_CHECKING:
@@ -178,14 +179,25 @@ def _reading(command: _Command) -> _Command:
             click.option("--key", help="Only messages with this key."),
             click.option("--where", help="Only rows for which this SQL condition holds."),
             click.option("--format", type=click.Choice(FORMATS), help="Detected otherwise."),
-            click.option("--key-format", type=click.Choice(FORMATS), help="Likewise, of the key."),
+            click.option("--key-format", type=click.Choice(KEY_FORMATS), help="Likewise, of the key."),
             click.option("--unwrap", is_flag=True, help="The row inside a Debezium or Maxwell envelope."),
             click.option("--delimiter", help="Of CSV."),
+            click.option("--header", help="CSV's columns, with commas."),
             click.option("--timeout", default=10.0, show_default=True, help="Seconds without a message."),
         )
     ):
         command = option(command)
     return _profile(command)
+
+
+def _chosen(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options as ``Workbench.sample`` takes them."""
+    header = options.pop("header")
+    return {
+        **options,
+        "partition": options["partition"] or None,
+        "header": next(csv.reader([header])) if header else None,
+    }
 
 
 def _confirmed(command: _Command) -> _Command:
@@ -226,13 +238,14 @@ def topics(pattern: str | None, profile: str, **options: Any) -> None:
 def sample(topic: str, profile: str, *, as_json: bool, **options: Any) -> None:
     """Sample a topic. Joins no group, commits nothing."""
     with _workbench(profile) as wb:
-        result = wb.sample(topic, partition=options.pop("partition") or None, **options)
+        result = wb.sample(topic, **_chosen(options))
     if result.stopped:
         click.echo(f"incomplete: {result.stopped}", err=True)
     if as_json:
-        click.echo(
-            result.df.to_json(orient="records", lines=True, date_format="iso", default_handler=str), nl=False
-        )
+        from sdp_kernel.kafka.encode_json import json_lines  # noqa: PLC0415
+
+        for line in json_lines(result.table):
+            click.echo(line)
     else:
         click.echo(result.df.to_string(index=False))
 
@@ -247,7 +260,7 @@ def sample(topic: str, profile: str, *, as_json: bool, **options: Any) -> None:
 def table(topic: str, profile: str, **options: Any) -> None:
     """Print a CREATE TABLE inferred from a topic."""
     with _workbench(profile) as wb:
-        click.echo(wb.table(topic, partition=options.pop("partition") or None, **options).ddl)
+        click.echo(wb.table(topic, **_chosen(options)).ddl)
 
 
 @main.group()

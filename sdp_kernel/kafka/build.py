@@ -21,7 +21,7 @@ FIELD = b"sdp.field"
 JSON_TEXT = b"sdp.json_text"
 CELL = b"sdp.cell"
 _PIECE = 50_000
-_EMPTY = "empty"
+EMPTY = "empty"
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class Assembly:
     def _submit(self) -> None:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="sdp-decode")
+        self._format = self._format or self.reading.value_format
         if self._format is None:
             self._format = detect(self._pending, self.reading.registry)
         if self._format is not None:
@@ -129,7 +130,7 @@ class Assembly:
         errors = table.num_rows - table["_error"].null_count if "_error" in table.column_names else 0
         if not errors and "_error" in table.column_names:
             table = table.drop_columns(["_error", "_raw"])
-        return Built(table, name or _EMPTY, key_format, errors, kept.count(None), sizes,
+        return Built(table, name or EMPTY, key_format, errors, kept.count(None), sizes,
                      decoded.found or self.reading.options)  # fmt: skip
 
     def close(self) -> None:
@@ -152,7 +153,7 @@ class Assembly:
         import pyarrow as pa  # noqa: PLC0415
 
         if not any(chain.from_iterable(p.keys for p in self._parts)):
-            return _EMPTY, pa.nulls(len(self), pa.string()), {}
+            return EMPTY, pa.nulls(len(self), pa.string()), {}
         keys = list(chain.from_iterable(p.keys for p in self._parts))
         return decode_key_column(keys, self.reading.key_format, self.reading.registry)
 

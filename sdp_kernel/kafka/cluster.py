@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CALL_SECONDS = 5.0
 _PROBE_SECONDS = 1.0
+_INT32 = 2**31
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _RETRY_SECONDS = (0.05, 0.1, 0.3, 0)
 _SILENCE = (
@@ -269,11 +270,16 @@ class Cluster:
 
         Raises
         ------
+        UsageError
+            No topic can have so many partitions or replicas.
         TopicError
             The cluster refused, or the topic exists and ``exist_ok`` is false.
         """
         from confluent_kafka import KafkaError, KafkaException
 
+        for count, what in ((partitions, "partitions"), (replication, "replicas")):
+            if not (0 < count < _INT32 or (count == -1 and what == "replicas")):
+                raise UsageError(f"a topic cannot have {count} {what}", hint="give 1 or more")
         topic = admin_api().NewTopic(
             check_topic_name(name),
             num_partitions=partitions,

@@ -77,6 +77,12 @@ class Options:
     delimiter: str | None = None
     header: tuple[str, ...] | None = None
 
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
+            raise UsageError(
+                f"the delimiter {self.delimiter!r} is not one character", hint="give one, such as ';'"
+            )
+
 
 class Decoder(Protocol):
     """Reads batches of one format."""

@@ -22,7 +22,7 @@ from sdp_kernel.kafka.build import JSON_TEXT
 from sdp_kernel.kafka.encode import Unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _ESCAPED = r'["\\\x00-\x1f]'
 _WHOLE = r"^-?[0-9]+$"
@@ -190,6 +190,41 @@ def json_dicts(rows: Sequence[Any]) -> list[bytes]:
         except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             raise Unwritable(row, "", f"no JSON can be made of it: {type(error).__name__}") from None
     return out
+
+
+def json_lines(table: pa.Table) -> Iterator[str]:
+    """Give each row of a sample as a JSON object, to be looked at: all that is there, exactly.
+
+    What JSON has nothing for is written all the same: NaN and infinities as ``null``, bytes as text
+    where they are UTF-8, else as base64. Columns of JSON text stand as the JSON they are.
+    """
+    from sdp_kernel.kafka.encode import python_values  # noqa: PLC0415
+
+    raw = {field.name for field in table.schema if JSON_TEXT in (field.metadata or {})}
+    columns = [
+        [
+            msgspec.Raw(v.encode()) if v is not None and name in raw else _shown(v)
+            for v in python_values(column)
+        ]
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
+    for row in zip(*columns, strict=True):
+        yield _dump(dict(zip(table.column_names, row, strict=True))).decode()
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _shown(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_shown(v) for v in value]
+    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    return _plain(value, "")
 
 
 def plain_text(value: Any) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.kafka.build import Reading, build
+from sdp_kernel.kafka.build import EMPTY, Built, Reading, build
 from sdp_kernel.kafka.where import Where
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class Filter:
         where: str | None = None,
         mask: Callable[[Any], Any],
     ) -> None:
-        self._reading, self._mask = reading, mask
+        #: How to read what is kept: the formats found before anything was left out.
+        self.reading = reading
+        self._mask = mask
         self._key = key.encode() if isinstance(key, str) else key
         self._where = Where(where) if where is not None else None
         self._columns: list[str] = []
@@ -48,10 +51,17 @@ class Filter:
             records = records.pick(np.flatnonzero([key == self._key for key in records.keys]))
         if self._where is None or not len(records):
             return records
-        table = self._mask(build(self._reading, records).table)
+        built = build(self.reading, records)
+        self._settle(built)
+        table = self._mask(built.table)
         self._columns = table.column_names
         rows = self._where.rows(table)
         return records.pick(rows if len(table) == len(records) else _records_of(table, rows))
+
+    def _settle(self, built: Built) -> None:
+        value = self.reading.value_format or (built.value_format if built.value_format != EMPTY else None)
+        key = self.reading.key_format or (built.key_format if built.key_format != EMPTY else None)
+        self.reading = replace(self.reading, value_format=value, key_format=key)
 
     def check(self) -> None:
         """Complain about a condition that could hold for nothing.

@@ -144,7 +144,7 @@ class _Run:
     def _sample(self, stopped: str) -> Sample:
         return Sample.of(
             self.topic,
-            build(self.reading, self._kept),
+            build(self.filter.reading, self._kept),
             mask=self.mask,
             requested=self.selection.n,
             read=self.seen,

@@ -195,6 +195,8 @@ def sample(
         Kafka refused to give records.
     """
     check_topic_name(topic)
+    if not timeout > 0:
+        raise UsageError(f"the time-out is {timeout:g} s", hint="give more than 0 seconds")
     chosen = Selection(
         n, at, since, until, tuple(sorted(set(partitions))) if partitions is not None else None,
         offset, key, where, seed, max_bytes,
@@ -355,6 +357,7 @@ class _Run:
             fitting = int(np.searchsorted(sizes, s.max_bytes, side="right"))
             records = records.pick(np.arange(fitting if len(self.assembly) else max(fitting, 1)))
         self.bytes = int(sizes[-1]) if len(sizes) else self.bytes
+        self.assembly.reading = self.filter.reading
         self.assembly.add(records)
 
     def _order(self, timestamps: Any, partitions: Any, offsets: Any) -> Any:

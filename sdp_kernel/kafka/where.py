@@ -62,8 +62,12 @@ class Where:
         expression, missing = self.expression, set[str]()
         while True:
             try:
-                relation = self._connection.from_arrow(table).filter(expression).project(_ROW)
-                found = relation.fetchnumpy()[_ROW]
+                relation = self._connection.from_arrow(table)
+                found = relation.filter(expression).project(_ROW).fetchnumpy()[_ROW]
+                if expression != self.expression and not len(found):
+                    known = relation.filter(f"{expression} IS NOT NULL").project(_ROW)
+                    if not len(known.fetchnumpy()[_ROW]):  # it fails on every row, or is null there
+                        return np.array([], np.int64)
             except duckdb.BinderException as error:
                 self._trouble = _reason(error)
                 match = _MISSING.search(str(error))

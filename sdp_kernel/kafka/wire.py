@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sdp_kernel.kafka.registry import Registry, Schema
 
 PREFIX = 5
+_MOST_UNKNOWN = 100
+_NOT_ASKED = f"schema id not looked up, after {_MOST_UNKNOWN} others that are no use: is this the format?"
 _GREATEST_ID = 2**31 - 1
 _NAMES = {"AVRO": "Avro", "PROTOBUF": "Protobuf", "JSON": "JSON Schema"}
 
@@ -78,10 +80,12 @@ def by_schema(
 
     ids = schema_ids(values, errors)
     groups = []
+    unknown = 0
     for number in np.unique(ids[ids >= 0]).tolist():
         rows = np.flatnonzero(ids == number)
-        made = reader(registry, number, kind, make)
+        made = _NOT_ASKED if unknown >= _MOST_UNKNOWN else reader(registry, number, kind, make)
         if isinstance(made, str):
+            unknown += 1
             errors.update(dict.fromkeys(rows.tolist(), made))
         else:
             groups.append((number, rows, made))

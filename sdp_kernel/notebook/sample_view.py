@@ -60,7 +60,7 @@ def _head(s: Sample, p: SampleProfile) -> list[str]:
     if p.value_bytes is not None:
         mean, _, most = p.value_bytes
         head.append(html.fact(size_text(mean), f"a value, at most {size_text(most)}"))
-    if s.read > s.requested:
+    if s.read > s.requested or not len(s):
         head.append(html.fact(html.number(s.read), "records read"))
     if s.tombstones:
         head.append(html.fact(html.number(s.tombstones), "tombstone" if s.tombstones == 1 else "tombstones"))
@@ -135,12 +135,13 @@ def _keys(p: SampleProfile) -> str:
 
 
 def _partitions(p: SampleProfile) -> str:
-    if len(p.partitions) < 2:  # noqa: PLR2004
+    counts = [p.partitions.get(number, 0) for number in sorted(p.sample.offsets)]
+    if len(counts) < 2 or not sum(counts):  # noqa: PLR2004
         return ""
-    counts = list(p.partitions.values())
     skew = max(counts) * len(counts) / sum(counts)
+    filled = len(counts) - counts.count(0)
     return (
-        f"partitions: {html.spark(counts)} {len(counts)} of {len(p.sample.offsets)} have rows of the sample,"
+        f"partitions: {html.spark(counts)} {filled} of {len(counts)} have rows of the sample,"
         f" the fullest {skew:.1f} x the mean"
     )
 

@@ -91,8 +91,8 @@ class TopicMagics(Magics):
 
     @magic_arguments()
     @argument("words", nargs="+", metavar="TOPIC", help="TOPIC | create TOPIC | delete TOPIC | clear TOPIC")
-    @argument("--partitions", type=int, default=1, help="of a new topic (1)")
-    @argument("--replication", type=int, default=-1, help="of a new topic; the brokers' default otherwise")
+    @argument("--partitions", type=int, help="of a new topic (1)")
+    @argument("--replication", type=int, help="of a new topic; the brokers' default otherwise")
     @argument("--config", action="append", metavar="NAME=VALUE", help="configuration of a new topic")
     @_YES
     @_CLUSTER
@@ -104,15 +104,23 @@ class TopicMagics(Magics):
         args = parsed(self.topic, line)
         where = {"cluster": args.cluster, "confirm": args.yes}
         match args.words:
+            case [("create" | "delete" | "clear") as verb]:
+                raise BadUsage(f"%topic {verb} needs the topic's name")
+            case [_, *_] if args.words[0] != "create" and (
+                args.partitions is not None or args.replication is not None or args.config
+            ):
+                raise BadUsage("--partitions, --replication and --config belong to %topic create")
             case [name]:
                 display.show(*topic_view.topic_bundle(self.workbench.topic(name, cluster=args.cluster)))
                 return
             case ["create", name]:
                 config = dict(pair(text, "--config") for text in args.config or [])
+                partitions = 1 if args.partitions is None else args.partitions
+                replication = -1 if args.replication is None else args.replication
                 self.workbench.create_topic(
-                    name, partitions=args.partitions, replication=args.replication, config=config, **where
+                    name, partitions=partitions, replication=replication, config=config, **where
                 )
-                text = f"created with {args.partitions} partition{'' if args.partitions == 1 else 's'}"
+                text = f"created with {partitions} partition{'' if partitions == 1 else 's'}"
             case ["delete", name]:
                 gone = self.workbench.delete_topic(name, **where)
                 text = f"deleted, with {gone.partitions} partition{'' if gone.partitions == 1 else 's'}"
@@ -139,6 +147,8 @@ class TopicMagics(Magics):
         args = parsed(self.sample, line)
         check_variable(args.variable)
         chosen = _chosen(args)
+        if args.seconds is not None and not args.follow:
+            raise BadUsage("--seconds belongs to --follow; --timeout says how long to wait for a message")
         if args.follow:
             sample = self._follow(args, chosen)
         else:
@@ -211,6 +221,9 @@ class TopicMagics(Magics):
     @argument("--key-format", help="likewise, of the key")
     @argument("--register", action="store_true", help="register a schema made from the columns if need be")
     @argument("--partition", help="a number, or the name of a column")
+    @argument(
+        "--tombstones", action="store_true", help="write a row without any value as a tombstone of its key"
+    )
     @argument("--timestamp", help="a time, or the name of a column")
     @_YES
     @_CLUSTER
@@ -230,6 +243,7 @@ class TopicMagics(Magics):
             format=args.format,
             key_format=args.key_format,
             register=args.register,
+            tombstones=True if args.tombstones else None,
             partition=int(partition) if partition is not None and partition.isdigit() else partition,
             timestamp=args.timestamp,
             cluster=args.cluster,
@@ -259,7 +273,7 @@ def _chosen(args: Namespace) -> dict[str, Any]:
         "format": args.format,
         "key_format": args.key_format,
         "unwrap": args.unwrap,
-        "delimiter": args.delimiter.encode().decode("unicode_escape") if args.delimiter else None,
+        "delimiter": None if args.delimiter is None else args.delimiter.replace("\\t", "\t"),
         "header": next(csv.reader([args.header])) if args.header else None,
         "timeout": args.timeout,
         "cluster": args.cluster,

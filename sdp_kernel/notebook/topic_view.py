@@ -60,7 +60,7 @@ def topics_bundle(look: Look) -> tuple[str, str]:
     ]
     if not look.complete:
         head.append(html.fact("", "looking at formats, rates and configurations …"))
-    notes = "; ".join(look.notes)
+    notes = "; ".join(look.notes if lines else ["there is no such topic", *look.notes])
     text = html.text_grid(header, rows, right=right) + (f"\n{notes}" if notes else "")
     return html.panel(head, html.grid(header, rows, right=right), html.note(notes)), text
 

@@ -373,5 +373,11 @@ def _schema(cluster: Cluster, sample: Sample) -> str | None:
     """Return the newest schema that an Avro sample was written with."""
     if sample.format != "avro" or cluster.registry is None or "_schema_id" not in sample.table.column_names:
         return None
-    ids = [number for number in sample.table["_schema_id"].to_pylist() if number is not None]
+    table = sample.table
+    errors = table["_error"] if "_error" in table.column_names else [None] * len(table)
+    ids = [
+        number.as_py()
+        for number, error in zip(table["_schema_id"], errors, strict=True)
+        if number.is_valid and (error is None or not error.is_valid)
+    ]
     return cluster.registry.schema(ids[-1]).text if ids else None

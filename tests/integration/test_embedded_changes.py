@@ -9,6 +9,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import sdp_kernel
+from sdp_kernel.errors import UsageError
 
 pytestmark = pytest.mark.stack
 
@@ -18,6 +19,9 @@ def test_a_topic_is_created_written_cleared_and_deleted(
 ) -> None:
     monkeypatch.setattr("sdp_kernel.local.stack.Stack.up", lambda *_: stack)
     with sdp_kernel.connect() as wb:
+        for wrong in ({"partitions": 0}, {"partitions": -5}, {"partitions": 2**40}, {"replication": 0}):
+            with pytest.raises(UsageError, match="a topic cannot have"):
+                wb.create_topic(topic_name, **wrong)
         wb.create_topic(topic_name, partitions=2, config={"retention.ms": "60000"})
         made = wb.produce(topic_name, pd.DataFrame({"id": [1, 2], "name": ["a", None]}), key="id")
         assert (made.sent, made.key_format) == (2, "text")

@@ -24,6 +24,7 @@ from sdp_kernel.kafka.sample import sample
 from sdp_kernel.kafka.topics import list_topics
 from sdp_kernel.kafka.wire import reader
 from sdp_kernel.settings import KafkaCluster
+from sdp_kernel.workbench.kafka_side import _schema
 
 pytestmark = pytest.mark.stack
 
@@ -102,6 +103,15 @@ def test_avro_as_confluent_writes_it_is_found_out_and_read(
     assert len(set(good["_schema_id"].to_pylist())) == 1
     (line,) = list_topics(cluster, pattern=topic)
     assert (line.format, line.schema) == ("avro", "v1 AVRO")
+
+
+def test_a_table_is_inferred_beside_a_record_of_no_known_schema(
+    cluster: Cluster, registry: Registry, topic: str
+) -> None:
+    send(cluster, topic, *avro(registry, topic, ORDER, orders(3)), b"\x00\x00\x0f\x0f\x0fx")
+    got = sample(cluster, topic)
+    assert got.errors == 1
+    assert json.loads(_schema(cluster, got) or "") == json.loads(ORDER)
 
 
 def test_a_schema_that_evolves_and_its_diff(cluster: Cluster, registry: Registry, topic: str) -> None:

@@ -155,6 +155,25 @@ def test_a_condition_that_fits_nothing_is_told_with_the_columns(cluster: Cluster
         sample(cluster, topic, where="i >")
 
 
+def test_a_condition_that_fails_on_every_value_is_told(cluster: Cluster, topic: str) -> None:
+    with pytest.raises(UsageError, match="Could not convert") as error:
+        sample(cluster, topic, where="CAST(_key AS INTEGER) > 3")
+    assert "fits no record" in str(error.value)
+    some = sample(cluster, topic, n=9, where="CAST(CASE WHEN i < 9 THEN '1' ELSE _key END AS INTEGER) = 1")
+    assert sorted(numbers(some)) == list(range(9))
+    assert not len(sample(cluster, topic, where="CAST(i AS VARCHAR) = 'x'"))
+
+
+def test_the_format_is_that_of_the_topic_not_of_what_is_left(cluster: Cluster, empty: str) -> None:
+    producer = cluster.producer()
+    for i in range(9):
+        producer.produce(empty, f"word {i}", b"k", 0, timestamp=START + i)
+    producer.produce(empty, b'{"i": 1}', b"k", 0, timestamp=START + 9)
+    assert producer.flush(30) == 0
+    got = sample(cluster, empty, where="value LIKE '{%'")
+    assert (got.format, got.table["value"].to_pylist()) == ("text", ['{"i": 1}'])
+
+
 @pytest.mark.parametrize(
     "where",
     [

@@ -1,8 +1,12 @@
+from decimal import Decimal
+
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
 from sdp_kernel import cli
 from sdp_kernel.errors import SettingsError
+from sdp_kernel.kafka.encode_json import json_lines
 
 
 @pytest.fixture
@@ -43,6 +47,28 @@ def test_status_of_a_stack_that_does_not_run_exits_with_1(run):
     assert result.exit_code == 1
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert result.output.count("stopped") >= 4
+
+
+def test_rows_as_json_are_exact():
+    table = pa.table(
+        {
+            "n": pa.array([{"a": 2**60 + 1}, {"a": None}]),
+            "money": pa.array([Decimal("0.10"), None], pa.decimal128(30, 2)),
+            "x": [0.1 + 0.2, float("nan")],
+            "at": pa.array([1_760_000_000_000_001, None], pa.timestamp("us", "UTC")),
+            "day": pa.array([20_000, None], pa.date32()),
+            "m": pa.array([[("k", b"\xff")], None], pa.map_(pa.string(), pa.binary())),
+            "_headers": pa.array([[{"key": "h", "value": b"text"}], None]),
+        }
+    )
+    assert list(json_lines(table)) == [
+        (
+            '{"n":{"a":1152921504606846977},"money":0.10,"x":0.30000000000000004,'
+            '"at":"2025-10-09T08:53:20.000001Z","day":"2024-10-04","m":{"k":"/w=="},'
+            '"_headers":[{"key":"h","value":"text"}]}'
+        ),
+        '{"n":{"a":null},"money":null,"x":null,"at":null,"day":null,"m":null,"_headers":null}',
+    ]
 
 
 def test_status_as_json_can_be_read(run):

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sdp_kernel.errors import RegistryError
 from sdp_kernel.frames import to_pandas
 from sdp_kernel.kafka.decode import Decoded, Options, decode_key_column, decoder
 from sdp_kernel.kafka.registry import Reference, Registry, Schema, SubjectVersion
@@ -245,6 +246,21 @@ def test_unions_and_recursion_are_json_text() -> None:
     assert got.columns["v"].to_pylist() == ["1", '"b"']
     assert [v and json.loads(v) for v in got.columns["next"].to_pylist()] == [{"v": "a", "next": None}, None]
     assert got.text_of_json == {"v", "next"}
+
+
+def test_bytes_that_are_no_avro_do_not_flood_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Known(id1=ORDER)
+    asked: list[int] = []
+
+    def refuse(number: int) -> Schema:
+        asked.append(number)
+        raise RegistryError(f"no schema {number}")
+
+    monkeypatch.setattr(registry, "schema", refuse)
+    got = read(registry, *(b"\0" + struct.pack(">I", n) + b"x" for n in range(1000)))
+    assert len(got.errors) == 1000
+    assert len(asked) == 100
+    assert "is this the format?" in got.errors[999]
 
 
 def test_a_union_leaves_the_types_of_the_other_columns() -> None:

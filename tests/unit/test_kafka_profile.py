@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,12 @@ def test_keys_partitions_and_sizes() -> None:
     assert (p.keys.nulls, p.keys.distinct, p.keys.top[0]) == (1, 3, ("k", 3))
     assert dict(p.partitions) == {0: 4, 1: 2}
     assert p.value_bytes == (8.0, 8, 8)
+
+
+def test_partitions_without_rows_count_in_the_skew() -> None:
+    few = replace(sampled([b"{}"] * 6, partitions=[0] * 6), offsets={0: (0, 6), 1: (0, 0), 2: (4, 4)})
+    text = sample_view.profile_bundle(profile(few))[1]
+    assert "1 of 3 have rows of the sample, the fullest 3.0 x the mean" in text
 
 
 def test_lateness_is_counted_within_a_partition() -> None:
