@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB_FLAGS ?=
 
+# A virtual environment that happens to be active is not this one.
+unexport VIRTUAL_ENV
+
 .PHONY: lab test tour bench check format clean down
 
 lab: $(VENV)/.local

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from sdp_kernel.settings import Profile
 
 _REGISTRY_TOPIC = "_schemas"
+_GONE_SECONDS = 5.0
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,9 @@ def delete_topic(cluster: Cluster, name: str) -> Deleted:
         [name], operation_timeout=CALL_SECONDS, request_timeout=CALL_SECONDS
     )[name]
     cluster.result(future, topic=name)
+    end = time.monotonic() + _GONE_SECONDS  # the brokers agree a moment after they have answered
+    while name in cluster.metadata().topics and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
     return Deleted(name, len(partitions))
 
 

@@ -133,7 +133,7 @@ def _json_or_text(sample: Sample) -> ValueSketch:
             f"a record holds several documents, and Flink's json format reads only the first: {_LINES}",
         )  # fmt: skip
     if not sample.fields:
-        return raw("STRING", "JSON that is no object")
+        return raw("STRING", "JSON that is no object, or has more than 1,000 fields")
     columns = {column: sample.table.column(column) for column in sample.fields}
     return json_columns(sample, "json", columns, sample.fields)
 

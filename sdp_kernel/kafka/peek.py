@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sdp_kernel.kafka.cluster import Cluster
 
 _RECORDS = 5
+_FURTHER = 500  # where the newest offsets hold nothing: markers of transactions, aborted or compacted records
 _QUIET_SECONDS = 2.0
 
 
@@ -41,19 +42,26 @@ def peek(cluster: Cluster, newest: Mapping[str, tuple[int, int, int] | None]) ->
     newest
         Topic → (partition, low, high) to look at; None for a topic without records.
     """
-    wanted = {
-        topic: [Range(place[0], max(place[1], place[2] - _RECORDS), place[2])]
-        for topic, place in newest.items()
-        if place is not None
-    }
-    records = read(
-        cluster,
-        wanted,
-        timeout=_QUIET_SECONDS,
-        until=time.monotonic() + CALL_SECONDS,
-        forgive=True,  # one topic that may be described but not read must not hide the others
-    )
-    return {topic: _peek(cluster, some) for topic, some in records.items() if len(some)}
+    until = time.monotonic() + CALL_SECONDS
+    places = {topic: place for topic, place in newest.items() if place is not None}
+    seen: dict[str, Peek] = {}
+    for back in (_RECORDS, _FURTHER):
+        wanted = {
+            topic: [Range(number, max(low, high - back), high)]
+            for topic, (number, low, high) in places.items()
+            if topic not in seen
+        }
+        if not wanted:
+            break
+        records = read(
+            cluster,
+            wanted,
+            timeout=_QUIET_SECONDS,
+            until=until,
+            forgive=True,  # one topic that may be described but not read must not hide the others
+        )
+        seen |= {topic: _peek(cluster, some) for topic, some in records.items() if len(some)}
+    return seen
 
 
 def _peek(cluster: Cluster, records: Records) -> Peek:

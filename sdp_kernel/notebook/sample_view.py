@@ -24,6 +24,7 @@ _STOPPED = {
     "interrupted": "interrupted",
 }
 _HEADER = ["column", "type", "nulls", "distinct", "distribution", "min", "max", "values"]
+_OF_FIELDS = {"json", "ndjson", "msgpack", "json-schema"}
 _ABOUT_RECORDS = ("_partition", "_offset", "_timestamp")
 
 
@@ -33,6 +34,10 @@ def profile_bundle(p: SampleProfile) -> tuple[str, str]:
     rows = [_row(c) for c in p.columns if c.name not in _ABOUT_RECORDS]
     right = (False, False, True, True)
     facts = [line for line in (_times(p), _event_time(p), _keys(p), _partitions(p)) if line]
+    if s.format in _OF_FIELDS and not s.fields and "value" in s.value_columns:
+        facts.append(
+            "the values are no objects, or have more than 1,000 fields: they are JSON text in 'value'"
+        )
     if p.more_columns:
         facts.append(f"{p.more_columns} more columns are in the frame")
     markup = html.panel(

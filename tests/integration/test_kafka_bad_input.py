@@ -17,6 +17,7 @@ from sdp_kernel.kafka.decode import FORMATS
 from sdp_kernel.kafka.infer import infer_table
 from sdp_kernel.kafka.profile import profile
 from sdp_kernel.kafka.sample import sample
+from sdp_kernel.kafka.topics import list_topics
 from sdp_kernel.local import processes
 from sdp_kernel.local.stack import Stack
 from sdp_kernel.notebook import sample_view
@@ -118,6 +119,7 @@ def test_compacted_and_transactional_topics_and_their_gaps(stack: Any, cluster: 
         producer.begin_transaction()
         for i in range(3):
             producer.produce(name, json.dumps({"round": round_, "i": i}).encode())
+        producer.flush(20)
         if round_ % 2:
             producer.abort_transaction(20)
         else:
@@ -126,6 +128,13 @@ def test_compacted_and_transactional_topics_and_their_gaps(stack: Any, cluster: 
         got = sample(cluster, name, n=100, at=at)  # type: ignore[arg-type]
         assert sorted(got.table["round"].to_pylist()) == [0] * 3 + [2] * 3 + [4] * 3
     assert sample(cluster, name, n=4).table["round"].to_pylist() == [2, 4, 4, 4]
+    producer.begin_transaction()
+    for _ in range(20):
+        producer.produce(name, b"taken back")
+    producer.flush(20)
+    producer.abort_transaction(20)
+    (line,) = list_topics(cluster, pattern=name)
+    assert line.format == "json"  # the newest offsets hold only what was taken back
 
 
 def test_keys_that_cannot_be_read_are_told_apart_from_values(cluster: Cluster) -> None:
