@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.types import Column
 
 
+_STOP_SECONDS = 10.0
+
+
 class Rows:
     """The rows of a result as they come: record batches, or a fold where they are retracted.
 
     Until it is known whether the query only appends, rows are kept as JSON; ``appends`` then
-    decides. Memory: the batches, or the live rows.
+    decides. Memory: the batches, or the live rows. One thread may add while others look.
     """
 
     def __init__(self, columns: tuple[Column, ...]) -> None:
@@ -38,6 +42,7 @@ class Rows:
         self._batches: list[pa.RecordBatch] = []
         self._count = 0
         self._fold = Changelog()
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return self._count + len(self._fold)
@@ -50,27 +55,31 @@ class Rows:
     def add(self, page: bytes) -> tuple[bool, int | None, str | None]:
         """Take a page in; returns end of results, next token, job id."""
         rows, kinds, end, token, job_id = self.decoder.rows(page)
-        self.changes += len(rows)
-        if rows and self.appends and kinds == {INSERT}:
-            self._batches.append(self.decoder.batch(rows))
-            self._count += len(rows)
-        elif rows:
-            self._fold.apply((row.kind, bytes(row.fields)) for row in raw_rows(page))
+        batch = self.decoder.batch(rows) if rows and self.appends and kinds == {INSERT} else None
+        with self._lock:
+            self.changes += len(rows)
+            if batch is not None:
+                self._batches.append(batch)
+                self._count += len(rows)
+            elif rows:
+                self._fold.apply((row.kind, bytes(row.fields)) for row in raw_rows(page))
         return end, token, job_id
 
     def only_appends(self, appends: bool) -> None:  # noqa: FBT001
         """Say what the plan says of the query's changelog."""
-        self.appends = appends
-        if appends and len(self._fold):
-            self._batches.append(self.decoder.batch_of_json(self._fold.rows()))
-            self._count += len(self._fold)
-            self._fold = Changelog()
+        with self._lock:
+            self.appends = appends
+            if appends and len(self._fold):
+                self._batches.append(self.decoder.batch_of_json(self._fold.rows()))
+                self._count += len(self._fold)
+                self._fold = Changelog()
 
     def table(self, limit: int | None = None) -> pa.Table:
         """Return the current table, its first ``limit`` rows where given."""
-        batches = list(self._batches)
-        if len(self._fold):
-            batches.append(self.decoder.batch_of_json(self._fold.rows()))
+        with self._lock:
+            batches, live = list(self._batches), self._fold.rows()
+        if live:
+            batches.append(self.decoder.batch_of_json(live))
         table = pa.Table.from_batches(batches, schema=self.decoder.schema)
         return table if limit is None else table.slice(0, limit)
 
@@ -78,13 +87,15 @@ class Rows:
         """Return the first ``n`` rows without building the rest."""
         batches: list[pa.RecordBatch] = []
         left = n
-        for batch in self._batches:
-            if left <= 0:
-                break
-            batches.append(batch.slice(0, left))
-            left -= batches[-1].num_rows
-        if left > 0 and len(self._fold):
-            batches.append(self.decoder.batch_of_json(self._fold.rows()[:left]))
+        with self._lock:
+            for batch in self._batches:
+                if left <= 0:
+                    break
+                batches.append(batch.slice(0, left))
+                left -= batches[-1].num_rows
+            live = self._fold.rows()[:left] if left > 0 else []
+        if live:
+            batches.append(self.decoder.batch_of_json(live))
         return pa.Table.from_batches(batches, schema=self.decoder.schema)
 
 
@@ -131,8 +142,13 @@ class Query:
     statement
         The statement whose result this is: the last of the cell.
     state
-        ``running``, then ``finished``, ``limit``, ``timeout``, ``idle``, ``interrupted`` or ``failed``;
-        ``submitted`` for a job left running on the cluster; ``ok`` for a statement without rows.
+        ``running``, then ``finished``, ``limit``, ``timeout``, ``idle``, ``interrupted``, ``stopped`` or
+        ``failed``; ``submitted`` for a job left running on the cluster; ``ok`` for a statement without
+        rows.
+    background
+        Whether it runs beside other cells.
+    error
+        Why it failed; None unless it did.
     job_id
         The Flink job; None where none ran.
     plan
@@ -161,6 +177,10 @@ class Query:
         self.started = time.time()
         self.elapsed = 0.0
         self.rows: Rows | None = None
+        self.background = False
+        self.error: BaseException | None = None
+        self._wanted: str | None = None
+        self._over = threading.Event()
         self._last_rate = (0.0, 0)
 
     @property
@@ -222,10 +242,50 @@ class Query:
         self._last_rate = (self.elapsed, self.changes)
         return Progress(self.state, len(self), self.changes, self.elapsed, rate, self.job_id)
 
-    def finish(self, state: str) -> None:
-        """Set the final state."""
+    @property
+    def stopping(self) -> str | None:
+        """The final state that was asked for, where the query was asked to end."""
+        return self._wanted
+
+    def ask_to_end(self, state: str) -> None:
+        """Ask the query to end in ``state``; returns at once."""
+        self._wanted = self._wanted or state
+
+    def stop(self, timeout: float = _STOP_SECONDS) -> Query:
+        """Stop the query on the cluster; what came stays. Does nothing where it has ended."""
+        if self.state == "running":
+            self.ask_to_end("stopped")
+            self._over.wait(timeout)
+        return self
+
+    def over(self, timeout: float | None = 0.0) -> bool:
+        """Whether the query has ended, or ends within ``timeout`` seconds."""
+        return self._over.wait(timeout)
+
+    def wait(self, timeout: float | None = None) -> Query:
+        """Wait until the query ends, ``timeout`` seconds at most.
+
+        Raises
+        ------
+        SdpError
+            It failed.
+        """
+        self._over.wait(timeout)
+        if self.error is not None:
+            raise self.error
+        return self
+
+    def begin(self) -> None:
+        """Set the query back to its start, where it has to run again."""
+        self.state, self.rows, self.job_id, self.error = "running", None, None, None
+
+    def finish(self, state: str, error: BaseException | None = None) -> None:
+        """Set the final state; the first one stays."""
+        if self._over.is_set():
+            return
         self.elapsed = time.time() - self.started
-        self.state = state
+        self.state, self.error = state, error
+        self._over.set()
 
     @property
     def schema(self) -> pa.Schema:

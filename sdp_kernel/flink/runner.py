@@ -10,7 +10,6 @@ import contextlib
 import re
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,18 +23,15 @@ from sdp_kernel.flink.script import identifier
 from sdp_kernel.flink.types import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sdp_kernel.flink.gateway import Gateway
     from sdp_kernel.flink.jobs import JobManager
 
 _NOT_READY = b'{"resultType":"NOT_READY"'
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.1
-_UPDATE_EVERY_S = 0.25
 _TURN_S = 0.05
 _STOP_CHECK_S = 3.0
 _START_CHECK_S = 8.0
-_STOPPED = frozenset({"limit", "timeout", "idle"})
+_ENDED_BY_ITSELF = frozenset({"finished", "submitted", "ok"})
 _UNBOUNDED = Bounds()
 _ENDED = frozenset({"CANCELED", "FINISHED", "FAILED", "UNKNOWN"})
 _JOB_ID = re.compile(r"^[0-9a-f]{32}$")
@@ -57,26 +53,17 @@ class Runner:
         self.jobmanager = jobmanager
         self._stopping: list[threading.Thread] = []
 
-    def run(
-        self,
-        query: Query,
-        sql: str,
-        *,
-        bounds: Bounds = _UNBOUNDED,
-        on_update: Callable[[Query], None] | None = None,
-    ) -> None:
-        """Run ``sql`` into ``query`` until it ends, or a limit, the time-out or an interrupt stops it.
+    def run(self, query: Query, sql: str, bounds: Bounds = _UNBOUNDED) -> str:
+        """Run ``sql`` into ``query`` until it ends, a bound is reached, or it is asked to end.
 
-        Parameters
-        ----------
-        bounds
-            Where a SELECT is stopped.
-        on_update
-            Called at most four times a second while rows come.
+        Returns
+        -------
+        str
+            The query's final state; setting it is the caller's.
 
         Raises
         ------
-        StatementError, JobFailed, ResultError
+        GatewayFault, ResultError
             Flink rejected the statement, its job failed, a page cannot be decoded. The rows that
             came are kept in ``query``.
         """
@@ -84,22 +71,18 @@ class Runner:
         bounds = bounds if query.statement.is_query else _UNBOUNDED
         reader = _Reader(self, query, sql)
         try:
-            state = reader.read(bounds, on_update)
-        except KeyboardInterrupt:
-            state = "interrupted"
+            state = reader.read(bounds)
         except GatewayFault as fault:
-            query.finish("failed")
-            if faults.is_unserialisable(fault.errors) and query.statement.is_query:
-                self._run_safely(query, reader, bounds, on_update)
-                return
-            raise
+            if not (faults.is_unserialisable(fault.errors) and query.statement.is_query):
+                raise
+            reader = self._in_safe_form(query, reader)
+            state = reader.read(bounds)
         except BaseException:
-            query.finish("failed")
             self.stop(reader)
             raise
-        if state in {*_STOPPED, "interrupted"}:
+        if state not in _ENDED_BY_ITSELF:
             self.stop(reader)
-        query.finish(state)
+        return state
 
     def text(self, sql: str) -> str:
         """Run a statement whose answer is one text, such as EXPLAIN."""
@@ -126,6 +109,13 @@ class Runner:
         thread = threading.Thread(target=self._stop, args=(reader,), daemon=True, name="sdp-stop")
         self._stopping = [running for running in self._stopping if running.is_alive()] + [thread]
         thread.start()
+
+    def cancel(self, job_id: str | None) -> None:
+        """Cancel a job that nobody reads any more, if it still runs."""
+        if job_id is not None and self.jobmanager is not None:
+            with contextlib.suppress(SdpError, OSError):
+                if self.jobmanager.state(job_id) not in _ENDED:
+                    self.jobmanager.cancel(job_id)
 
     def settle(self, timeout: float = 10.0) -> None:
         """Wait until the stops under way are done, ``timeout`` seconds each at most."""
@@ -170,14 +160,8 @@ class Runner:
             time.sleep(0.2)
         self.jobmanager.cancel(job_id)
 
-    def _run_safely(
-        self,
-        query: Query,
-        failed: _Reader,
-        bounds: Bounds,
-        on_update: Callable[[Query], None] | None,
-    ) -> None:
-        """Run a query again whose types the gateway cannot write as JSON, in a form that it can."""
+    def _in_safe_form(self, query: Query, failed: _Reader) -> _Reader:
+        """Return a reader of a query whose types the gateway cannot write as JSON, in a form that it can."""
         page = self.gateway.fetch(self.session, failed.operation or "", failed.token, "PLAIN_TEXT")
         head = read_head(page)
         columns, query.job_id = head.columns or (), head.job_id
@@ -190,13 +174,9 @@ class Runner:
             else Column(column.name, replace(column.type, as_entries=True))
             for column in columns
         )
-        query.state, query.rows, query.job_id = "running", None, None
+        query.begin()
         wrapped = f"SELECT {', '.join(selected)} FROM (\n{failed.sql}\n)"  # noqa: S608 - names are quoted
-        reader = _Reader(self, query, wrapped, columns=types)
-        state = reader.read(bounds, on_update)
-        if state in _STOPPED:
-            self.stop(reader)
-        query.finish(state)
+        return _Reader(self, query, wrapped, columns=types)
 
 
 def _safe_expression(column: Column) -> str:
@@ -227,11 +207,10 @@ class _Reader:
         self.token = 0
         self.row_format = "JSON"
         self._explain: str | None = None
-        self._shown = 0.0
         self._changed = 0.0
 
-    def read(self, bounds: Bounds, on_update: Callable[[Query], None] | None) -> str:
-        """Read until the end or a bound; returns the query's final state."""
+    def read(self, bounds: Bounds) -> str:
+        """Read until the end, a bound, or until the query is asked to end; returns its final state."""
         started = time.monotonic()
         self._submit()
         pages = Pages(self.runner.gateway, self.runner.session, self.operation or "")
@@ -244,11 +223,10 @@ class _Reader:
                 now = time.monotonic()
                 if self.query.changes > before:
                     self._changed = now
-                state = state or self._reached(bounds, now - started, now)
+                state = state or self.query.stopping or self._reached(bounds, now - started, now)
                 self._settle_mode(finally_=state is not None)
                 if state is not None:
                     return state
-                self._show(on_update)
         finally:
             pages.stop()
 
@@ -262,17 +240,10 @@ class _Reader:
         return "timeout" if bounds.timeout is not None and elapsed > bounds.timeout else None
 
     def _submit(self) -> None:
-        """Submit in a thread, so that an interrupt still learns the operation and can close it."""
         gateway, session = self.runner.gateway, self.runner.session
-        with ThreadPoolExecutor(1) as pool:
-            submitted = pool.submit(gateway.submit, session, self.sql, self._config())
-            try:
-                self.operation = submitted.result()
-                if self.query.statement.is_query:
-                    self._explain = gateway.submit(session, f"EXPLAIN CHANGELOG_MODE {self.sql}")
-            except KeyboardInterrupt:
-                self.operation = submitted.result()
-                raise
+        self.operation = gateway.submit(session, self.sql, self._config())
+        if self.query.statement.is_query and self.query.stopping is None:
+            self._explain = gateway.submit(session, f"EXPLAIN CHANGELOG_MODE {self.sql}")
 
     def _config(self) -> dict[str, str]:
         """Name a query's job after the query, so that it is found among the cluster's jobs."""
@@ -326,12 +297,6 @@ class _Reader:
         self.query.plan = plan
         mode = _ROOT_MODE.search(plan)
         self.query.rows.only_appends(mode is not None and mode.group(1) == "I")
-
-    def _show(self, on_update: Callable[[Query], None] | None) -> None:
-        now = time.monotonic()
-        if on_update is not None and now - self._shown >= _UPDATE_EVERY_S:
-            self._shown = now
-            on_update(self.query)
 
 
 def _job_id_row(query: Query) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import GatewayUnreachable, SdpError, SessionLost, StatementError, UsageError
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from sdp_kernel.errors import Position
 
 _HEARTBEAT_S = 20.0
+_UPDATE_EVERY_S = 0.25
+#: How long an interrupt waits for a query to end before the cell goes on without it.
+_INTERRUPT_S = 3.0
+_CLOSE_S = 5.0
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A query to run, and what is needed to say where it went wrong."""
+
+    query: Query
+    rendered: parameters.Rendered
+    bounds: Bounds
+    first_line: int
+    on_end: Callable[[Query], None] | None
 
 
 class Session:
@@ -77,6 +93,8 @@ class Session:
         self._handle: str | None = None
         self._runner: Runner | None = None
         self._closed = threading.Event()
+        self._replaying = threading.Lock()
+        self._running: list[Query] = []
         self._beat: threading.Thread | None = None
 
     @property
@@ -114,6 +132,11 @@ class Session:
         if self._closed.is_set():
             return
         self._closed.set()
+        running = self.running
+        for query in running:
+            query.ask_to_end("stopped")
+        for query in running:
+            query.over(_CLOSE_S)
         if self._runner is not None:
             self._runner.settle()
         with contextlib.suppress(SdpError):
@@ -123,6 +146,12 @@ class Session:
         self.gateway.close()
         if self._jobmanager is not None:
             self._jobmanager.close()
+
+    @property
+    def running(self) -> list[Query]:
+        """The queries that have not ended."""
+        self._running = [query for query in self._running if not query.over()]
+        return list(self._running)
 
     def runner(self) -> Runner:
         """Return the runner on this session."""
@@ -144,11 +173,15 @@ class Session:
         timeout: float | None = None,
         idle: float | None = None,
         first_line: int = 1,
+        background: bool = False,
         on_start: Callable[[Query], None] | None = None,
         on_update: Callable[[Query], None] | None = None,
         on_statement: Callable[[Query], None] | None = None,
     ) -> Query:
         """Run a cell; returns the query of its last statement.
+
+        A query runs in a thread of its own. An interrupt asks it to end and waits for that for up to
+        three seconds; the job is stopped in any case, also where the gateway has not answered yet.
 
         Parameters
         ----------
@@ -156,6 +189,8 @@ class Session:
             Where a SELECT is stopped: :class:`sdp_kernel.flink.query.Bounds`.
         first_line
             The cell's line the text starts at, for the places errors name.
+        background
+            Return while the last statement's query runs; its ``error`` is set where it fails.
         on_start, on_update, on_statement
             Called when a statement starts, at most four times a second while rows come, and when
             it has ended.
@@ -183,20 +218,34 @@ class Session:
             query = Query(text, statement, name=name, mask=self.mask if holds_data else None)
             query.statements = tuple(statements)
             query.parameters = used
+            query.background = background and statement.is_query and index == len(statements) - 1
             if on_start is not None:
                 on_start(query)
-            try:
-                self._run(query, rendered[index].text, bounds=bounds, on_update=on_update)
-            except (GatewayFault, StatementError) as fault:
-                raise _placed(fault, text, statement, rendered[index], query, first_line) from None
-            finally:
-                if on_statement is not None:
-                    on_statement(query)
-            query.session = self.handle
-            self.ledger.record(statement, cell=name, source=text, parameters=used)
+            task = _Task(query, rendered[index], bounds, first_line, on_statement)
+            self._running = [*self.running, query]
+            thread = threading.Thread(target=self._run, args=(task,), daemon=True, name="sdp-query")
+            thread.start()
+            if query.background:
+                return query
+            self._follow(query, on_update)
+            if on_statement is not None:
+                on_statement(query)
+            if query.error is not None:
+                raise query.error
             if query.state == "interrupted":
                 break
         return query
+
+    def _follow(self, query: Query, on_update: Callable[[Query], None] | None) -> None:
+        """Wait until a query is over; at an interrupt, ask it to end."""
+        try:
+            while not query.over(_UPDATE_EVERY_S):
+                if on_update is not None:
+                    on_update(query)
+        except KeyboardInterrupt:
+            query.ask_to_end("interrupted")
+            query.over(_INTERRUPT_S)
+            query.finish("interrupted")
 
     def _check(self, statements: list[Statement]) -> None:
         for statement in statements:
@@ -208,26 +257,51 @@ class Session:
                     hint="use a profile that may write, or take read_only out of sdp.toml",
                 )
 
-    def _run(
-        self, query: Query, sql: str, *, bounds: Bounds, on_update: Callable[[Query], None] | None
-    ) -> None:
+    def _run(self, task: _Task) -> None:
+        """Run a query to its end, in a thread; what goes wrong is the query's ``error``."""
+        query = task.query
         try:
-            self.runner().run(query, sql, bounds=bounds, on_update=on_update)
-        except GatewayFault as fault:
-            if not faults.is_lost_session(fault.errors):
-                raise
-            self.replay()
-            query.state, query.rows = "running", None
-            self.runner().run(query, sql, bounds=bounds, on_update=on_update)
+            state = self._through_losses(query, task.rendered.text, task.bounds)
+        except (GatewayFault, StatementError) as fault:
+            query.finish("failed", _placed(fault, task))
+        except BaseException as error:  # noqa: BLE001 - raised again where the query is waited for
+            query.finish("failed", error)
+        else:
+            self.ledger.record(
+                query.statement, cell=query.name, source=query.text, parameters=query.parameters
+            )
+            query.finish(state)
+        if query.background and task.on_end is not None:
+            task.on_end(query)
 
-    def replay(self) -> None:
+    def _through_losses(self, query: Query, sql: str, bounds: Bounds) -> str:
+        while True:
+            runner = self.runner()
+            query.session = runner.session
+            try:
+                return runner.run(query, sql, bounds)
+            except GatewayFault as fault:
+                if not faults.is_lost_session(fault.errors) or query.stopping:
+                    raise
+            self.replay(lost=runner.session)
+            runner.cancel(query.job_id)
+            query.begin()
+
+    def replay(self, *, lost: str | None = None) -> None:
         """Open a new session and run the ledger's DDL, SET and USE again.
+
+        ``lost`` is the session that is gone; where another has taken its place, nothing is done.
 
         Raises
         ------
         SessionLost
             A statement that once succeeded does not any more.
         """
+        with self._replaying:
+            if lost is None or self._handle == lost:
+                self._replay()
+
+    def _replay(self) -> None:
         self._open()
         runner = self.runner()
         entries = self.ledger.shaping
@@ -243,26 +317,20 @@ class Session:
         self.notify(f"the gateway had lost the session: opened a new one, replayed {len(entries)} statements")
 
 
-def _placed(
-    fault: GatewayFault | StatementError,
-    text: str,
-    statement: Statement,
-    rendered: parameters.Rendered,
-    query: Query,
-    first_line: int,
-) -> SdpError:
+def _placed(fault: GatewayFault | StatementError, task: _Task) -> SdpError:
     """Turn a fault in a rendered statement into an error at the cell's own line and column."""
+    query, rendered = task.query, task.rendered
     error = faults.to_error(fault.errors, job_id=query.job_id) if isinstance(fault, GatewayFault) else fault
     if not isinstance(error, StatementError):
         return error
     place = None
     if error.position is not None:
         offset = rendered.source_offset(offset_at(rendered.text, error.position))
-        place = position_at(text, statement.start + offset)
+        place = position_at(query.text, query.statement.start + offset)
     else:
-        place = position_at(text, statement.start)
-    error.statement = statement.text
-    return _moved(error, text, place, first_line)
+        place = position_at(query.text, query.statement.start)
+    error.statement = query.statement.text
+    return _moved(error, query.text, place, task.first_line)
 
 
 def _moved(error: StatementError, text: str, place: Position | None, first_line: int) -> StatementError:

@@ -166,6 +166,7 @@ class Workbench(KafkaSide):
         idle: float | None = None,
         params: Mapping[str, object] | None = None,
         first_line: int = 1,
+        background: bool = False,
         on_start: Callable[[Query], None] | None = None,
         on_update: Callable[[Query], None] | None = None,
         on_statement: Callable[[Query], None] | None = None,
@@ -183,6 +184,8 @@ class Workbench(KafkaSide):
             Values for ``${name}``.
         first_line
             The cell's line the text starts at, for the places errors name.
+        background
+            Return while the last statement's query runs: ``query.wait()``, ``query.stop()``.
         on_start, on_update, on_statement
             Callbacks of :meth:`sdp_kernel.flink.session.Session.execute`.
 
@@ -206,6 +209,7 @@ class Workbench(KafkaSide):
             idle=idle,
             params=params,
             first_line=first_line,
+            background=background,
             on_start=started,
             on_update=on_update,
             on_statement=on_statement,
