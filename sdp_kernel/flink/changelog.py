@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sdp_kernel.flink.results import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE
+from sdp_kernel.flink.results import INSERT, UPDATE_AFTER, UPDATE_BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+_ADDS = frozenset({INSERT, UPDATE_AFTER})
 
 
 class Changelog:
@@ -30,53 +33,48 @@ class Changelog:
         self.changes = 0
         self.unmatched = 0
         self._rows: dict[int, bytes] = {}
-        self._slots: dict[bytes, list[int]] = {}
+        #: Row → its place; further places of equal rows are in ``_more``.
+        self._place: dict[bytes, int] = {}
+        self._more: dict[bytes, list[int]] = {}
         self._next = 0
         self._freed: list[int] = []
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def insert(self, row: bytes) -> None:
-        """Apply an INSERT."""
-        self.changes += 1
-        self._add(row, self._next)
-        self._next += 1
-
     def apply(self, changes: Iterable[tuple[str, bytes]]) -> None:
         """Apply changes in order; a kind is a name of Flink's ``RowKind``."""
+        rows, place, more, freed = self._rows, self._place, self._more, self._freed
+        count = 0
         for kind, row in changes:
-            if kind == INSERT:
-                self.insert(row)
-                continue
-            self.changes += 1
-            if kind == UPDATE_AFTER:
-                if self._freed:
-                    self._add(row, self._freed.pop())
+            count += 1
+            if kind in _ADDS:
+                if kind == UPDATE_AFTER and freed:
+                    slot = freed.pop()
                 else:
-                    self._add(row, self._next)
+                    slot = self._next
                     self._next += 1
-            elif kind in {UPDATE_BEFORE, DELETE}:
-                slot = self._remove(row)
-                if slot is None:
-                    self.unmatched += 1
-                elif kind == UPDATE_BEFORE:
-                    self._freed.append(slot)
+                rows[slot] = row
+                if place.setdefault(row, slot) != slot:
+                    more.setdefault(row, []).append(slot)
+            elif row not in place:
+                self.unmatched += 1
+            else:
+                if row in more:
+                    slot = more[row].pop()
+                    if not more[row]:
+                        del more[row]
+                else:
+                    slot = place.pop(row)
+                del rows[slot]
+                if kind == UPDATE_BEFORE:
+                    freed.append(slot)
+        self.changes += count
+
+    def places(self) -> dict[int, bytes]:
+        """Return place → live row; a row keeps its place while it is updated."""
+        return dict(self._rows)
 
     def rows(self) -> list[bytes]:
         """Return the live rows, in the order of their places."""
         return [self._rows[slot] for slot in sorted(self._rows)]
-
-    def _add(self, row: bytes, slot: int) -> None:
-        self._rows[slot] = row
-        self._slots.setdefault(row, []).append(slot)
-
-    def _remove(self, row: bytes) -> int | None:
-        slots = self._slots.get(row)
-        if not slots:
-            return None
-        slot = slots.pop()
-        if not slots:
-            del self._slots[row]
-        del self._rows[slot]
-        return slot

@@ -54,6 +54,12 @@ class Rows:
 
     def add(self, page: bytes) -> tuple[bool, int | None, str | None]:
         """Take a page in; returns end of results, next token, job id."""
+        if self.appends is False:
+            changed, end, token, job_id = raw_rows(page)
+            with self._lock:
+                self.changes += len(changed)
+                self._fold.apply([(row.kind, bytes(row.fields)) for row in changed])
+            return end, token, job_id
         rows, kinds, end, token, job_id = self.decoder.rows(page)
         batch = self.decoder.batch(rows) if rows and self.appends and kinds == {INSERT} else None
         with self._lock:
@@ -62,7 +68,7 @@ class Rows:
                 self._batches.append(batch)
                 self._count += len(rows)
             elif rows:
-                self._fold.apply((row.kind, bytes(row.fields)) for row in raw_rows(page))
+                self._fold.apply([(row.kind, bytes(row.fields)) for row in raw_rows(page)[0]])
         return end, token, job_id
 
     def only_appends(self, appends: bool) -> None:  # noqa: FBT001

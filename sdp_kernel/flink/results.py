@@ -24,7 +24,7 @@ INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE = "INSERT", "UPDATE_BEFORE", "UPDATE
 _FIRST_NS_YEAR, _LAST_NS_YEAR = "1678-", "2262-"
 
 
-class RawRow(msgspec.Struct):
+class RawRow(msgspec.Struct, gc=False):
     """A changelog row, its fields still JSON."""
 
     kind: str
@@ -35,8 +35,11 @@ class _RawData(msgspec.Struct):
     data: list[RawRow]
 
 
-class _RawPage(msgspec.Struct):
-    results: _RawData
+class _RawPage(msgspec.Struct, rename="camel"):
+    result_type: str
+    results: Optional[_RawData] = None  # noqa: UP045
+    next_result_uri: Optional[str] = None  # noqa: UP045
+    job_id: Optional[str] = msgspec.field(default=None, name="jobID")  # noqa: UP045
 
 
 class _Head(msgspec.Struct, rename="camel"):
@@ -73,9 +76,6 @@ class Head:
 def read_head(page: bytes) -> Head:
     """Read everything but the rows. Costs a scan of the page: once for each page at most."""
     head = _decode_head(page)
-    token = None
-    if head.next_result_uri:
-        token = int(head.next_result_uri.rsplit("/", 1)[1].split("?")[0])
     columns = None
     if bytes(head.results) != b"null":
         columns = tuple(map(Column.from_json, _decode_columns(head.results).columns))
@@ -85,7 +85,7 @@ def read_head(page: bytes) -> Head:
         is_query=head.is_query_result,
         kind=head.result_kind or "",
         job_id=head.job_id,
-        token=token,
+        token=_token(head.next_result_uri),
         columns=columns,
     )
 
@@ -125,9 +125,7 @@ class PageDecoder:
             decoded = self._decode(page)
         except msgspec.DecodeError as error:
             raise ResultError(f"a result page cannot be decoded: {error}") from None
-        token = None
-        if decoded.nextResultUri:
-            token = int(decoded.nextResultUri.rsplit("/", 1)[1].split("?")[0])
+        token = _token(decoded.nextResultUri)
         rows = decoded.results.data if decoded.results is not None else []
         kinds = {row.kind for row in rows}
         end = decoded.resultType == "EOS"
@@ -148,9 +146,29 @@ class PageDecoder:
         return self.batch(self._decode_fields(b"[" + b",".join(rows) + b"]"))
 
 
-def raw_rows(page: bytes) -> list[RawRow]:
-    """Read a page's rows, the fields left as JSON: exact, hashable, small."""
-    return _decode_raw(page).results.data
+def raw_rows(page: bytes) -> tuple[list[RawRow], bool, int | None, str | None]:
+    """Read a page's rows, the fields left as JSON: exact, hashable, small.
+
+    Returns
+    -------
+    tuple
+        The rows, whether the results end here, the next token, the job's id.
+
+    Raises
+    ------
+    ResultError
+        It is no page.
+    """
+    try:
+        read = _decode_raw(page)
+    except msgspec.DecodeError as error:
+        raise ResultError(f"a result page cannot be decoded: {error}") from None
+    rows = read.results.data if read.results is not None else []
+    return rows, read.result_type == "EOS", _token(read.next_result_uri), read.job_id
+
+
+def _token(uri: str | None) -> int | None:
+    return int(uri.rsplit("/", 1)[1].split("?")[0]) if uri else None
 
 
 def build(values: list[Any], type_: LogicalType) -> pa.Array:
