@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from sdp_kernel.errors import UsageError
-from sdp_kernel.flink.changelog import Changelog
 from sdp_kernel.flink.ledger import text_hash
-from sdp_kernel.flink.results import INSERT, PageDecoder, raw_rows
+from sdp_kernel.flink.rows import Window
 from sdp_kernel.flink.types import arrow_schema
 from sdp_kernel.frames import to_pandas
 
@@ -21,88 +21,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from sdp_kernel.flink.rows import Rows
     from sdp_kernel.flink.script import Statement
     from sdp_kernel.flink.types import Column
+    from sdp_kernel.flink.vitals import Vitals
 
 
 _STOP_SECONDS = 10.0
-
-
-class Rows:
-    """The rows of a result as they come: record batches, or a fold where they are retracted.
-
-    Until it is known whether the query only appends, rows are kept as JSON; ``appends`` then
-    decides. Memory: the batches, or the live rows. One thread may add while others look.
-    """
-
-    def __init__(self, columns: tuple[Column, ...]) -> None:
-        self.decoder = PageDecoder(columns)
-        self.changes = 0
-        self.appends: bool | None = None
-        self._batches: list[pa.RecordBatch] = []
-        self._count = 0
-        self._fold = Changelog()
-        self._lock = threading.RLock()
-
-    def __len__(self) -> int:
-        return self._count + len(self._fold)
-
-    @property
-    def unmatched(self) -> int:
-        """Retractions of rows that were not there."""
-        return self._fold.unmatched
-
-    def add(self, page: bytes) -> tuple[bool, int | None, str | None]:
-        """Take a page in; returns end of results, next token, job id."""
-        if self.appends is False:
-            changed, end, token, job_id = raw_rows(page)
-            with self._lock:
-                self.changes += len(changed)
-                self._fold.apply([(row.kind, bytes(row.fields)) for row in changed])
-            return end, token, job_id
-        rows, kinds, end, token, job_id = self.decoder.rows(page)
-        batch = self.decoder.batch(rows) if rows and self.appends and kinds == {INSERT} else None
-        with self._lock:
-            self.changes += len(rows)
-            if batch is not None:
-                self._batches.append(batch)
-                self._count += len(rows)
-            elif rows:
-                self._fold.apply([(row.kind, bytes(row.fields)) for row in raw_rows(page)[0]])
-        return end, token, job_id
-
-    def only_appends(self, appends: bool) -> None:  # noqa: FBT001
-        """Say what the plan says of the query's changelog."""
-        with self._lock:
-            self.appends = appends
-            if appends and len(self._fold):
-                self._batches.append(self.decoder.batch_of_json(self._fold.rows()))
-                self._count += len(self._fold)
-                self._fold = Changelog()
-
-    def table(self, limit: int | None = None) -> pa.Table:
-        """Return the current table, its first ``limit`` rows where given."""
-        with self._lock:
-            batches, live = list(self._batches), self._fold.rows()
-        if live:
-            batches.append(self.decoder.batch_of_json(live))
-        table = pa.Table.from_batches(batches, schema=self.decoder.schema)
-        return table if limit is None else table.slice(0, limit)
-
-    def head(self, n: int) -> pa.Table:
-        """Return the first ``n`` rows without building the rest."""
-        batches: list[pa.RecordBatch] = []
-        left = n
-        with self._lock:
-            for batch in self._batches:
-                if left <= 0:
-                    break
-                batches.append(batch.slice(0, left))
-                left -= batches[-1].num_rows
-            live = self._fold.rows()[:left] if left > 0 else []
-        if live:
-            batches.append(self.decoder.batch_of_json(live))
-        return pa.Table.from_batches(batches, schema=self.decoder.schema)
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -110,15 +36,17 @@ class Bounds:
     """Where a SELECT is stopped that does not end by itself; None for not.
 
     ``limit`` is in rows of the current table, ``timeout`` in seconds from the start, ``idle`` in
-    seconds without a change, counted from the first row on.
+    seconds without a change, counted from the first row on. ``keep`` stops nothing: of a query that
+    only appends, so many of the newest rows stay in memory.
     """
 
     limit: int | None = None
     timeout: float | None = None
     idle: float | None = None
+    keep: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("limit", "timeout", "idle"):
+        for name in ("limit", "timeout", "idle", "keep"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"{name} must be above 0, not {value}", hint="leave it out for no bound")
@@ -156,9 +84,20 @@ class Query:
     error
         Why it failed; None unless it did.
     job_id
-        The Flink job; None where none ran.
+        The Flink job; None where none ran. It is chosen here, so a job is known before it is submitted.
+    config
+        Flink configuration of this statement alone.
+    bounds
+        Where it is stopped.
     plan
         Flink's explanation of a query with its changelog modes; empty for other statements.
+    upsert_key
+        The columns that tell rows of an updating query apart; empty where there are none, or where they
+        are not known yet.
+    lost
+        What went away under it, in a sentence; it is then run again. None while nothing did.
+    runs
+        How often it was started: more than once where something under it was lost.
     """
 
     def __init__(
@@ -185,6 +124,14 @@ class Query:
         self.rows: Rows | None = None
         self.background = False
         self.error: BaseException | None = None
+        self.config: dict[str, str] = {}
+        self.bounds = Bounds()
+        self.upsert_key: tuple[str, ...] = ()
+        self.lost: str | None = None
+        self.runs = 1
+        self.vitals: Vitals | None = None
+        self.examine: Callable[[str], Vitals | None] | None = None
+        self._looked = 0.0
         self._wanted: str | None = None
         self._over = threading.Event()
         self._last_rate = (0.0, 0)
@@ -223,6 +170,29 @@ class Query:
         """Return the first ``n`` rows of the current table."""
         n = n if self.limit is None else min(n, self.limit)
         return self._mask(self.rows.head(n)) if self.rows is not None else pa.table({})
+
+    def window(
+        self, offset: int = 0, size: int = 50, *, sort: str | None = None, descending: bool = False
+    ) -> Window:
+        """Return one page of the current table, masked; see :meth:`sdp_kernel.flink.rows.Rows.window`.
+
+        Raises
+        ------
+        UsageError
+            There is no column ``sort``.
+        """
+        if self.rows is None:
+            return Window(pa.table({}), [], 0, 0)
+        self.rows.key = self.upsert_key
+        return self.rows.window(offset, size, sort=sort, descending=descending, mask=self._mask)
+
+    def look(self) -> Vitals | None:
+        """Ask the JobManager about the query's job, once a second at most; None where it cannot tell."""
+        now = time.monotonic()
+        if self.examine is not None and self.job_id and now - self._looked >= _LOOK_EVERY_S:
+            self._looked = now
+            self.vitals = self.examine(self.job_id) or self.vitals
+        return self.vitals
 
     def __len__(self) -> int:
         count = len(self.rows) if self.rows is not None else 0
@@ -283,7 +253,13 @@ class Query:
 
     def begin(self) -> None:
         """Set the query back to its start, where it has to run again."""
-        self.state, self.rows, self.job_id, self.error = "running", None, None, None
+        self.state, self.rows, self.error, self.lost = "running", None, None, None
+        self.new_job()
+
+    def new_job(self) -> str:
+        """Choose the id of the job to come, 32 hexadecimal digits."""
+        self.job_id = uuid.uuid4().hex
+        return self.job_id
 
     def finish(self, state: str, error: BaseException | None = None) -> None:
         """Set the final state; the first one stays."""

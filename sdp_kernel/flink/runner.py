@@ -17,8 +17,9 @@ from sdp_kernel.errors import ResultError, SdpError
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.pages import Pages
-from sdp_kernel.flink.query import Bounds, Query, Rows
+from sdp_kernel.flink.query import Bounds, Query
 from sdp_kernel.flink.results import read_head
+from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import identifier
 from sdp_kernel.flink.types import Column
 

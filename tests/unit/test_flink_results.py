@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import ResultError
-from sdp_kernel.flink.query import Query, Rows
+from sdp_kernel.flink.query import Query
 from sdp_kernel.flink.results import build, read_head
+from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import Statement
 from sdp_kernel.flink.types import Column, LogicalType
 from sdp_kernel.frames import to_pandas

@@ -7,7 +7,8 @@ import pytest
 from sdp_kernel.errors import NotValidated, SliceError, UsageError
 from sdp_kernel.flink.ledger import Ledger
 from sdp_kernel.flink.parameters import render
-from sdp_kernel.flink.query import Query, Rows
+from sdp_kernel.flink.query import Query
+from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote.compose import values_of, with_profile
 from sdp_kernel.promote.evidence import check_kind, check_ran, check_since, receipt

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from sdp_kernel.flink.ledger import Entry
-from sdp_kernel.flink.query import Query, Rows
+from sdp_kernel.flink.query import Query
+from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import split
 from sdp_kernel.flink.types import Column, LogicalType
 from sdp_kernel.promote.lint import lint, lint_profile, lint_run
