@@ -68,9 +68,19 @@ class JobManager:
     def state(self, job_id: str) -> str:
         """``GET /jobs/:id/status``: RUNNING, FINISHED, FAILED, …; UNKNOWN where it is not known."""
         response = self._send("GET", f"/jobs/{job_id}/status")
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return "UNKNOWN"
-        return str(self._checked(response)["status"])
+        return "UNKNOWN" if _is_unknown(response) else str(self._checked(response)["status"])
+
+    def tasks(self, job_id: str) -> tuple[str, int, dict[str, int]] | None:
+        """``GET /jobs/:id``: state, milliseconds since it began, tasks by state; None where not known."""
+        response = self._send("GET", f"/jobs/{job_id}")
+        if _is_unknown(response):
+            return None
+        answer = self._checked(response)
+        counts: dict[str, int] = {}
+        for vertex in answer["vertices"]:
+            for state, count in vertex["tasks"].items():
+                counts[state] = counts.get(state, 0) + count
+        return answer["state"], answer["duration"], {state: n for state, n in counts.items() if n}
 
     def starting(self, job_id: str) -> bool:
         """Whether a task of the job is being deployed or initialised (``GET /jobs/:id``)."""
@@ -134,3 +144,10 @@ class JobManager:
             hint=faults.hint(fault.reason, fault.stack),
             detail=fault.stack,
         )
+
+
+def _is_unknown(response: httpx.Response) -> bool:
+    """Whether the JobManager does not know the job: a 404, or a 500 that says so, by endpoint."""
+    return response.status_code == httpx.codes.NOT_FOUND or (
+        not response.is_success and "Could not find Flink job" in response.text
+    )
