@@ -128,9 +128,32 @@ def hint(reason: str, stack: str = "") -> str:
     return ""
 
 
-def is_lost_session(errors: list[str]) -> bool:
-    """Whether the gateway says that it does not know the session."""
-    return any("Session" in error and "does not exist" in error for error in errors)
+SESSION = "the gateway had lost the session"
+#: What the cluster says when a part of it went away under a job, and that part.
+_LOSSES: tuple[tuple[str, str], ...] = (
+    (r"Session '[^']*' does not exist", SESSION),
+    (
+        (
+            r"TaskManager with id \S+ (?:is no longer reachable|timed out)|The TaskExecutor is shutting down"
+            r"|Connection unexpectedly closed by remote task manager|Lost connection to task manager"
+            r"|The heartbeat of TaskManager|TaskExecutor\S* (?:was|has been) (?:stopped|released)"
+        ),
+        "the TaskManager was lost",
+    ),
+    (
+        (
+            r"Could not find Flink job|FlinkJobNotFoundException|JobMaster .* (?:stopped|lost leadership)"
+            r"|(?s:Failed to submit (?:JobGraph|job).*Connection refused)"
+        ),
+        "the JobManager went away",
+    ),
+)
+
+
+def what_was_lost(errors: list[str]) -> str | None:
+    """Return in a sentence what part of the cluster went away, where the errors say so."""
+    text = "\n".join(errors)
+    return next((what for pattern, what in _LOSSES if re.search(pattern, text)), None)
 
 
 def is_unserialisable(errors: list[str]) -> bool:

@@ -47,8 +47,8 @@ class Pages:
         The token asked for last.
     """
 
-    def __init__(self, gateway: Gateway, session: str, operation: str) -> None:
-        self.token = 0
+    def __init__(self, gateway: Gateway, session: str, operation: str, token: int = 0) -> None:
+        self.token = token
         self._fetch = partial(gateway.fetch, session, operation)
         self._ready: queue.Queue[bytes | SdpError] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()

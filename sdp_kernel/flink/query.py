@@ -115,6 +115,8 @@ class Query:
         self.statements: tuple[Statement, ...] = (statement,)
         self.parameters: dict[str, str] = {}
         self.session = ""
+        self.operation: str | None = None
+        self.ending: threading.Thread | None = None
         self.state = "running"
         self.job_id: str | None = None
         self.plan = ""
@@ -228,11 +230,23 @@ class Query:
         self._wanted = self._wanted or state
 
     def stop(self, timeout: float = _STOP_SECONDS) -> Query:
-        """Stop the query on the cluster; what came stays. Does nothing where it has ended."""
+        """Stop the query on the cluster; what came stays. Does nothing where it has ended.
+
+        Returns when its job has ended, or after ``timeout`` seconds; the job is then still seen to.
+        """
         if self.state == "running":
             self.ask_to_end("stopped")
-            self._over.wait(timeout)
+            self.ended(timeout)
         return self
+
+    def ended(self, timeout: float) -> bool:
+        """Whether the query is over and its job has ended, or does within ``timeout`` seconds."""
+        until = time.monotonic() + timeout
+        if not self._over.wait(timeout):
+            return False
+        if self.ending is not None:
+            self.ending.join(max(until - time.monotonic(), 0))
+        return self.ending is None or not self.ending.is_alive()
 
     def over(self, timeout: float | None = 0.0) -> bool:
         """Whether the query has ended, or ends within ``timeout`` seconds."""
@@ -254,7 +268,7 @@ class Query:
     def begin(self) -> None:
         """Set the query back to its start, where it has to run again."""
         self.state, self.rows, self.error, self.lost = "running", None, None, None
-        self.new_job()
+        self.operation, self.upsert_key = None, ()
 
     def new_job(self) -> str:
         """Choose the id of the job to come, 32 hexadecimal digits."""

@@ -157,7 +157,8 @@ class Rows:
                 places = self._fold.places()
                 chosen = sorted(places)[offset : offset + size]
                 live = [places[place] for place in chosen]
-                batches, ids = [], chosen
+                batches: list[pa.RecordBatch] = []
+                ids = chosen
             else:
                 batches, ids = self._newest(offset, size)
                 live = []
@@ -252,8 +253,7 @@ def _sortable(type_: pa.DataType) -> bool:
         or pa.types.is_floating(type_)
         or pa.types.is_decimal(type_)
         or pa.types.is_boolean(type_)
-        or pa.types.is_temporal(type_)
-        and not pa.types.is_interval(type_)
+        or (pa.types.is_temporal(type_) and not pa.types.is_interval(type_))
         or pa.types.is_string(type_)
         or pa.types.is_binary(type_)
     )

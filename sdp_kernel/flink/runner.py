@@ -1,7 +1,7 @@
-"""Runs one statement through the gateway: submit, read pages in order, stop.
+"""Runs one statement through the gateway: submit, read pages in order, say when it ends.
 
-Pages come from :mod:`sdp_kernel.flink.pages`; what is decided here is when a query ends, and how
-its job is stopped.
+Pages come from :mod:`sdp_kernel.flink.pages`; how a job is stopped is in
+:mod:`sdp_kernel.flink.stopping`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import ResultError, SdpError
-from sdp_kernel.flink import faults
+from sdp_kernel.flink import faults, stopping
 from sdp_kernel.flink.gateway import GatewayFault
+from sdp_kernel.flink.keys import upsert_key
 from sdp_kernel.flink.pages import Pages
-from sdp_kernel.flink.query import Bounds, Query
 from sdp_kernel.flink.results import read_head
 from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import identifier
@@ -26,17 +26,24 @@ from sdp_kernel.flink.types import Column
 if TYPE_CHECKING:
     from sdp_kernel.flink.gateway import Gateway
     from sdp_kernel.flink.jobs import JobManager
+    from sdp_kernel.flink.query import Query
 
 _NOT_READY = b'{"resultType":"NOT_READY"'
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.1
 _TURN_S = 0.05
-_STOP_CHECK_S = 3.0
-_START_CHECK_S = 8.0
 _ENDED_BY_ITSELF = frozenset({"finished", "submitted", "ok"})
-_UNBOUNDED = Bounds()
-_ENDED = frozenset({"CANCELED", "FINISHED", "FAILED", "UNKNOWN"})
 _JOB_ID = re.compile(r"^[0-9a-f]{32}$")
 _ROOT_MODE = re.compile(r"== Optimized Physical Plan ==\n.*?changelogMode=\[([^\]]*)\]")
+#: Configuration by which a client chooses a job's id (PipelineOptionsInternal).
+_FIXED_JOB_ID = "$internal.pipeline.job-id"
+
+
+class Lost(Exception):  # noqa: N818
+    """What a query ran on is gone; ``what`` says it in a sentence."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 class Runner:
@@ -54,8 +61,10 @@ class Runner:
         self.jobmanager = jobmanager
         self._stopping: list[threading.Thread] = []
 
-    def run(self, query: Query, sql: str, bounds: Bounds = _UNBOUNDED) -> str:
+    def run(self, query: Query, sql: str, *, token: int | None = None) -> str:
         """Run ``sql`` into ``query`` until it ends, a bound is reached, or it is asked to end.
+
+        ``token``: the query's operation runs already, and is read on from this page.
 
         Returns
         -------
@@ -67,28 +76,37 @@ class Runner:
         GatewayFault, ResultError
             Flink rejected the statement, its job failed, a page cannot be decoded. The rows that
             came are kept in ``query``.
+        Lost
+            The query's ``lost`` was set.
         """
-        query.limit = bounds.limit if query.statement.is_query else None
-        bounds = bounds if query.statement.is_query else _UNBOUNDED
+        query.limit = query.bounds.limit if query.statement.is_query else None
         reader = _Reader(self, query, sql)
+        if token is not None:
+            reader.operation, reader.token = query.operation, token
         try:
-            state = reader.read(bounds)
+            state = reader.read()
         except GatewayFault as fault:
             if not (faults.is_unserialisable(fault.errors) and query.statement.is_query):
+                self.stop(query, reader.operation, appears=0)
                 raise
             reader = self._in_safe_form(query, reader)
-            state = reader.read(bounds)
+            state = reader.read()
         except BaseException:
-            self.stop(reader)
+            self.stop(query, reader.operation)
             raise
         if state not in _ENDED_BY_ITSELF:
-            self.stop(reader)
+            self.stop(query, reader.operation)
         return state
 
     def text(self, sql: str) -> str:
         """Run a statement whose answer is one text, such as EXPLAIN."""
+        return "\n".join(str(row[next(iter(row))]) for row in self.table(sql))
+
+    def table(self, sql: str) -> list[dict[str, object]]:
+        """Run a statement of few rows, such as SHOW or DESCRIBE; beside what else runs."""
         operation = self.gateway.submit(self.session, sql)
-        wait, token, parts = _SHORTEST_WAIT_S, 0, []
+        wait, token = _SHORTEST_WAIT_S, 0
+        found: list[dict[str, object]] = []
         while True:
             page = self.gateway.fetch(self.session, operation, token)
             if page.startswith(_NOT_READY):
@@ -98,76 +116,36 @@ class Runner:
             head = read_head(page)
             rows = Rows(head.columns or ())
             rows.add(page)
-            parts += [str(row[next(iter(row))]) for row in rows.table().to_pylist()]
+            found += rows.table().to_pylist()
             if head.end or head.token is None:
                 with contextlib.suppress(SdpError):
                     self.gateway.close_operation(self.session, operation)
-                return "\n".join(parts)
+                return found
             token = head.token
 
-    def stop(self, reader: _Reader) -> None:
-        """Stop a query: close its operation, and see to it that its job ends. Returns at once."""
-        thread = threading.Thread(target=self._stop, args=(reader,), daemon=True, name="sdp-stop")
+    def stop(self, query: Query, operation: str | None, *, appears: float = 6.0) -> None:
+        """Stop a query's job and close its operation, in a thread; returns at once.
+
+        ``appears``: seconds in which a job may still come that the JobManager does not know yet.
+        """
+        stop = stopping.Stop(
+            self.gateway, self.session, operation, self.jobmanager, query.job_id, appears=appears
+        )
+        thread = threading.Thread(target=stop.run, daemon=True, name="sdp-stop")
         self._stopping = [running for running in self._stopping if running.is_alive()] + [thread]
         thread.start()
-
-    def cancel(self, job_id: str | None) -> None:
-        """Cancel a job that nobody reads any more, if it still runs."""
-        if job_id is not None and self.jobmanager is not None:
-            with contextlib.suppress(SdpError, OSError):
-                if self.jobmanager.state(job_id) not in _ENDED:
-                    self.jobmanager.cancel(job_id)
+        query.ending = thread
 
     def settle(self, timeout: float = 10.0) -> None:
         """Wait until the stops under way are done, ``timeout`` seconds each at most."""
         for thread in self._stopping:
             thread.join(timeout)
 
-    def _stop(self, reader: _Reader) -> None:
-        with contextlib.suppress(SdpError, OSError):
-            if reader.operation is None:
-                return
-            if not reader.query.changes:
-                self._await_tasks(reader)
-            self.gateway.close_operation(self.session, reader.operation)
-        with contextlib.suppress(SdpError, OSError):
-            self._see_it_end(reader.query.job_id)
-
-    def _await_tasks(self, reader: _Reader) -> None:
-        """Wait until the tasks run, where no row has shown yet that they do.
-
-        A collect sink cancelled while its task initialises fails in a way that Flink 2.3 takes for
-        fatal: the whole TaskManager ends ("this.bufferLock" is null, CollectSinkFunction).
-        """
-        until = time.monotonic() + _START_CHECK_S
-        while reader.query.job_id is None and time.monotonic() < until:
-            page = self.gateway.fetch(self.session, reader.operation or "", reader.token, reader.row_format)
-            if not page.startswith(_NOT_READY):
-                reader.query.job_id = read_head(page).job_id
-            time.sleep(_LONGEST_WAIT_S)
-        job_id = reader.query.job_id
-        while job_id and self.jobmanager is not None and time.monotonic() < until:
-            if not self.jobmanager.starting(job_id):
-                return
-            time.sleep(_LONGEST_WAIT_S)
-
-    def _see_it_end(self, job_id: str | None) -> None:
-        if job_id is None or self.jobmanager is None:
-            return
-        until = time.monotonic() + _STOP_CHECK_S
-        while time.monotonic() < until:
-            if self.jobmanager.state(job_id) in _ENDED:
-                return
-            time.sleep(0.2)
-        self.jobmanager.cancel(job_id)
-
     def _in_safe_form(self, query: Query, failed: _Reader) -> _Reader:
         """Return a reader of a query whose types the gateway cannot write as JSON, in a form that it can."""
         page = self.gateway.fetch(self.session, failed.operation or "", failed.token, "PLAIN_TEXT")
-        head = read_head(page)
-        columns, query.job_id = head.columns or (), head.job_id
-        failed.row_format = "PLAIN_TEXT"
-        self._stop(failed)
+        columns = read_head(page).columns or ()
+        self.stop(query, failed.operation)
         selected = [_safe_expression(column) for column in columns]
         types = tuple(
             column
@@ -206,34 +184,41 @@ class _Reader:
         self.columns = columns
         self.operation: str | None = None
         self.token = 0
-        self.row_format = "JSON"
         self._explain: str | None = None
         self._changed = 0.0
 
-    def read(self, bounds: Bounds) -> str:
+    def read(self) -> str:
         """Read until the end, a bound, or until the query is asked to end; returns its final state."""
         started = time.monotonic()
-        self._submit()
-        pages = Pages(self.runner.gateway, self.runner.session, self.operation or "")
+        query = self.query
+        if query.stopping is not None:
+            return query.stopping
+        if self.operation is None:
+            self._submit()
+        pages = Pages(self.runner.gateway, self.runner.session, self.operation or "", self.token)
         try:
             while True:
                 page = pages.get(_TURN_S)
                 self.token = pages.token
-                before = self.query.changes
+                before = query.changes
                 state = None if page is None else self._take(page)
                 now = time.monotonic()
-                if self.query.changes > before:
+                if query.changes > before:
                     self._changed = now
-                state = state or self.query.stopping or self._reached(bounds, now - started, now)
-                self._settle_mode(finally_=state is not None)
+                state = state or query.stopping or self._reached(now - started, now)
+                if state is None and query.lost is not None:
+                    raise Lost(query.lost)
+                self._settle_mode(finally_=state is not None and query.stopping is None)
                 if state is not None:
                     return state
         finally:
             pages.stop()
 
-    def _reached(self, bounds: Bounds, elapsed: float, now: float) -> str | None:
+    def _reached(self, elapsed: float, now: float) -> str | None:
         """Return the bound that is reached, as the query's final state."""
-        rows = self.query.rows
+        bounds, rows = self.query.bounds, self.query.rows
+        if not self.query.statement.is_query:
+            return None
         if bounds.limit is not None and rows is not None and len(rows) >= bounds.limit:
             return "limit"
         if bounds.idle is not None and self._changed and now - self._changed > bounds.idle:
@@ -241,25 +226,26 @@ class _Reader:
         return "timeout" if bounds.timeout is not None and elapsed > bounds.timeout else None
 
     def _submit(self) -> None:
-        gateway, session = self.runner.gateway, self.runner.session
-        self.operation = gateway.submit(session, self.sql, self._config())
-        if self.query.statement.is_query and self.query.stopping is None:
-            self._explain = gateway.submit(session, f"EXPLAIN CHANGELOG_MODE {self.sql}")
-
-    def _config(self) -> dict[str, str]:
-        """Name a query's job after the query, so that it is found among the cluster's jobs."""
-        query = self.query
-        return {"pipeline.name": f"sdp {query.name or 'query'}"} if query.statement.is_query else {}
+        gateway, session, query = self.runner.gateway, self.runner.session, self.query
+        config = dict(query.config)
+        if query.statement.is_query:
+            config["pipeline.name"] = f"sdp {query.name or 'query'}"
+        if query.statement.is_query or query.statement.runs_job:
+            config[_FIXED_JOB_ID] = query.new_job()
+        self.operation = gateway.submit(session, self.sql, config)
+        query.operation = self.operation
+        if query.statement.is_query:
+            self._explain = gateway.submit(session, f"EXPLAIN CHANGELOG_MODE {self.sql}", dict(query.config))
 
     def _take(self, page: bytes) -> str | None:
         query = self.query
         if query.rows is None:
             head = read_head(page)
-            query.rows = Rows(self.columns or head.columns or ())
-            if not query.statement.is_query:
-                query.rows.only_appends(True)  # noqa: FBT003
-        end, token, job_id = query.rows.add(page)
-        query.job_id = query.job_id or job_id
+            rows = Rows(self.columns or head.columns or (), keep=query.bounds.keep)
+            if self._explain is None:
+                rows.only_appends(True)  # noqa: FBT003
+            query.rows = rows
+        end, token, _ = query.rows.add(page)
         if end or token is None:
             return self._end()
         self.token = token
@@ -272,7 +258,7 @@ class _Reader:
         if query.statement.is_query:
             return "finished"
         if query.statement.runs_job:
-            query.job_id = query.job_id or _job_id_row(query)
+            query.job_id = _job_id_row(query) or query.job_id
             return "submitted"
         return "ok"
 
@@ -297,7 +283,14 @@ class _Reader:
         self._explain = None
         self.query.plan = plan
         mode = _ROOT_MODE.search(plan)
-        self.query.rows.only_appends(mode is not None and mode.group(1) == "I")
+        appends = mode is not None and mode.group(1) == "I"
+        self.query.rows.only_appends(appends)
+        if not appends and not finally_:
+            threading.Thread(target=self._find_key, daemon=True, name="sdp-key").start()
+
+    def _find_key(self) -> None:
+        with contextlib.suppress(SdpError):
+            self.query.upsert_key = upsert_key(self.runner, self.sql, self.query.columns)
 
 
 def _job_id_row(query: Query) -> str | None:

@@ -7,12 +7,13 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sdp_kernel.errors import GatewayUnreachable, SdpError, SessionLost, StatementError, UsageError
+from sdp_kernel.errors import GatewayUnreachable, SdpError, StatementError, UsageError
 from sdp_kernel.flink import faults, parameters
 from sdp_kernel.flink.gateway import Gateway, GatewayFault
 from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.flink.ledger import Ledger
 from sdp_kernel.flink.query import Bounds, Query
+from sdp_kernel.flink.recovery import Recovery, Watch
 from sdp_kernel.flink.runner import Runner
 from sdp_kernel.flink.script import Statement, excerpt, offset_at, position_at, split
 
@@ -22,23 +23,28 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sdp_kernel.errors import Position
+    from sdp_kernel.flink.vitals import Vitals
 
-_HEARTBEAT_S = 20.0
+_HEARTBEAT_S = 15.0
+_WATCH_S = 1.0
 _UPDATE_EVERY_S = 0.25
 #: How long an interrupt waits for a query to end before the cell goes on without it.
 _INTERRUPT_S = 3.0
 _CLOSE_S = 5.0
+#: So many queries that have ended stay listed.
+_REMEMBERED = 100
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """A query to run, and what is needed to say where it went wrong."""
 
     query: Query
     rendered: parameters.Rendered
-    bounds: Bounds
-    first_line: int
-    on_end: Callable[[Query], None] | None
+    first_line: int = 1
+    on_end: Callable[[Query], None] | None = None
+    #: The page to go on with, for an operation that runs already.
+    token: int | None = None
 
 
 class Session:
@@ -65,6 +71,10 @@ class Session:
     mask
         Takes and returns a ``pyarrow.Table``: applied to results before anybody sees them.
         EXPLAIN, SHOW and DESCRIBE have no data to hide.
+    repair
+        Starts again what has died of the cluster, where that is in this machine's hands.
+    on_change
+        Called when a query starts or ends, and when the session is another.
     """
 
     def __init__(
@@ -79,6 +89,8 @@ class Session:
         read_only: bool = False,
         notify: Callable[[str], None] | None = None,
         mask: Callable[[pa.Table], pa.Table] | None = None,
+        repair: Callable[[], None] | None = None,
+        on_change: Callable[[], None] | None = None,
     ) -> None:
         self.gateway = Gateway(url)
         self.mask = mask
@@ -88,21 +100,29 @@ class Session:
         self.ledger = ledger or Ledger()
         self.read_only = read_only
         self.notify = notify or (lambda _line: None)
+        self.recovery = Recovery(self, repair)
+        self.on_change = on_change or (lambda: None)
         self._jobmanager_url = jobmanager
         self._jobmanager: JobManager | None = None
         self._handle: str | None = None
         self._runner: Runner | None = None
         self._closed = threading.Event()
-        self._replaying = threading.Lock()
-        self._running: list[Query] = []
+        self._opening = threading.RLock()
+        self._queries: list[Query] = []
         self._beat: threading.Thread | None = None
+
+    @property
+    def opened(self) -> bool:
+        """Whether the gateway has given a session."""
+        return self._handle is not None
 
     @property
     def handle(self) -> str:
         """The session handle; opens the session where there is none yet."""
-        if self._handle is None:
-            self._open()
-        return self._handle or ""
+        with self._opening:
+            if self._handle is None:
+                self.take_over(self.gateway.open_session("sdp", self.properties))
+            return self._handle or ""
 
     @property
     def jobmanager(self) -> JobManager | None:
@@ -115,32 +135,57 @@ class Session:
             self._jobmanager = JobManager(url)
         return self._jobmanager
 
-    def _open(self) -> None:
-        self._handle = self.gateway.open_session("sdp", self.properties)
+    def take_over(self, handle: str) -> None:
+        """Use a session that the gateway has."""
+        self._handle = handle
         if self._beat is None:
             self._beat = threading.Thread(target=self._keep_alive, daemon=True, name="sdp-heartbeat")
             self._beat.start()
+        self.on_change()
+
+    def reopen(self) -> int:
+        """Open a new session in place of one that is gone; returns how many statements were replayed.
+
+        Raises
+        ------
+        SessionLost
+            A statement that once succeeded does not any more.
+        """
+        with self._opening:
+            self.take_over(self.gateway.open_session("sdp", self.properties))
+            return self.recovery.replay()
 
     def _keep_alive(self) -> None:
-        while not self._closed.wait(_HEARTBEAT_S):
-            if self._handle is not None:
+        """Beat, and look after the jobs of running queries."""
+        watch, turns = Watch(self), 0
+        while not self._closed.wait(_WATCH_S):
+            turns += 1
+            if self._handle is not None and turns % int(_HEARTBEAT_S / _WATCH_S) == 0:
                 with contextlib.suppress(SdpError):
                     self.gateway.heartbeat(self._handle)
+                self.on_change()
+            with contextlib.suppress(SdpError):
+                watch.look()
 
-    def close(self) -> None:
-        """Close the session; its SELECT jobs end with it."""
+    def close(self, *, leave_background: bool = False) -> None:
+        """Close the session; its SELECT jobs end with it.
+
+        ``leave_background`` leaves the session to the gateway's idle time-out where queries run in the
+        background, so that a successor can take it over.
+        """
         if self._closed.is_set():
             return
         self._closed.set()
-        running = self.running
-        for query in running:
+        staying = [q for q in self.running if q.background] if leave_background else []
+        ending = [q for q in self.running if q not in staying]
+        for query in ending:
             query.ask_to_end("stopped")
-        for query in running:
-            query.over(_CLOSE_S)
+        for query in ending:
+            query.ended(_CLOSE_S)
         if self._runner is not None:
             self._runner.settle()
         with contextlib.suppress(SdpError):
-            if self._handle is not None:
+            if self._handle is not None and not staying:
                 self.gateway.close_session(self._handle)
         self._handle = None
         self.gateway.close()
@@ -148,10 +193,14 @@ class Session:
             self._jobmanager.close()
 
     @property
+    def queries(self) -> list[Query]:
+        """The SELECTs and submitted jobs of this session, the oldest first; of those ended, the last 100."""
+        return list(self._queries)
+
+    @property
     def running(self) -> list[Query]:
         """The queries that have not ended."""
-        self._running = [query for query in self._running if not query.over()]
-        return list(self._running)
+        return [query for query in self._queries if not query.over()]
 
     def runner(self) -> Runner:
         """Return the runner on this session."""
@@ -172,8 +221,11 @@ class Session:
         limit: int | None = None,
         timeout: float | None = None,
         idle: float | None = None,
+        keep: int | None = None,
         first_line: int = 1,
         background: bool = False,
+        config: Mapping[str, str] | None = None,
+        rewrite: Callable[[Statement, parameters.Rendered], parameters.Rendered] | None = None,
         on_start: Callable[[Query], None] | None = None,
         on_update: Callable[[Query], None] | None = None,
         on_statement: Callable[[Query], None] | None = None,
@@ -185,12 +237,16 @@ class Session:
 
         Parameters
         ----------
-        limit, timeout, idle
+        limit, timeout, idle, keep
             Where a SELECT is stopped: :class:`sdp_kernel.flink.query.Bounds`.
         first_line
             The cell's line the text starts at, for the places errors name.
         background
             Return while the last statement's query runs; its ``error`` is set where it fails.
+        config
+            Flink configuration for the queries and jobs of this cell alone.
+        rewrite
+            Changes a query's or job's text before it is submitted, such as by hints.
         on_start, on_update, on_statement
             Called when a statement starts, at most four times a second while rows come, and when
             it has ended.
@@ -202,7 +258,7 @@ class Session:
         ParameterError, StatementError, JobFailed, ResultError
             As they are named; the statements before the failed one keep their effect.
         """
-        bounds = Bounds(limit, timeout, idle)
+        bounds = Bounds(limit, timeout, idle, keep)
         try:
             statements = split(text)
         except StatementError as error:
@@ -214,17 +270,19 @@ class Session:
         used = {n: str({**self.defaults, **(params or {})}[n])
                 for n in parameters.names(text) if n not in self.fragments}  # fmt: skip
         for index, statement in enumerate(statements):
-            holds_data = statement.is_query or not statement.reads_only
-            query = Query(text, statement, name=name, mask=self.mask if holds_data else None)
+            is_job = statement.is_query or statement.runs_job
+            query = self.new_query(text, statement, name=name)
             query.statements = tuple(statements)
             query.parameters = used
+            query.bounds = bounds
+            query.config = dict(config or {}) if is_job else {}
             query.background = background and statement.is_query and index == len(statements) - 1
+            sql = rendered[index]
+            if rewrite is not None and is_job:
+                sql = rewrite(statement, sql)
             if on_start is not None:
                 on_start(query)
-            task = _Task(query, rendered[index], bounds, first_line, on_statement)
-            self._running = [*self.running, query]
-            thread = threading.Thread(target=self._run, args=(task,), daemon=True, name="sdp-query")
-            thread.start()
+            self.start(Task(query, sql, first_line, on_statement))
             if query.background:
                 return query
             self._follow(query, on_update)
@@ -236,6 +294,34 @@ class Session:
                 break
         return query
 
+    def new_query(self, text: str, statement: Statement, *, name: str | None) -> Query:
+        """Make the query of a statement, with what it may be asked while it runs."""
+        holds_data = statement.is_query or not statement.reads_only
+        query = Query(text, statement, name=name, mask=self.mask if holds_data else None)
+        query.examine = self._examine
+        return query
+
+    def start(self, task: Task) -> None:
+        """Run a query in a thread of its own."""
+        query = task.query
+        self.remember(query)
+        threading.Thread(target=self._run, args=(task,), daemon=True, name="sdp-query").start()
+
+    def remember(self, query: Query) -> None:
+        """List a query among those of the session."""
+        kept = [q for q in self._queries if not q.over() or q.statement.is_query or q.statement.runs_job]
+        ended = [q for q in kept if q.over()]
+        forgotten = set(map(id, ended[: max(len(ended) - _REMEMBERED, 0)]))
+        self._queries = [*(q for q in kept if id(q) not in forgotten), query]
+
+    def _examine(self, job_id: str) -> Vitals | None:
+        from sdp_kernel.flink import vitals  # noqa: PLC0415 - loaded when somebody looks
+
+        with contextlib.suppress(SdpError):
+            if self.jobmanager is not None:
+                return vitals.read(self.jobmanager, job_id)
+        return None
+
     def _follow(self, query: Query, on_update: Callable[[Query], None] | None) -> None:
         """Wait until a query is over; at an interrupt, ask it to end."""
         try:
@@ -244,7 +330,7 @@ class Session:
                     on_update(query)
         except KeyboardInterrupt:
             query.ask_to_end("interrupted")
-            query.over(_INTERRUPT_S)
+            query.ended(_INTERRUPT_S)
             query.finish("interrupted")
 
     def _check(self, statements: list[Statement]) -> None:
@@ -257,67 +343,47 @@ class Session:
                     hint="use a profile that may write, or take read_only out of sdp.toml",
                 )
 
-    def _run(self, task: _Task) -> None:
+    def _run(self, task: Task) -> None:
         """Run a query to its end, in a thread; what goes wrong is the query's ``error``."""
         query = task.query
         try:
-            state = self._through_losses(query, task.rendered.text, task.bounds)
+            state = self._through_losses(task)
         except (GatewayFault, StatementError) as fault:
             query.finish("failed", _placed(fault, task))
         except BaseException as error:  # noqa: BLE001 - raised again where the query is waited for
-            query.finish("failed", error)
+            given_up = query.stopping if isinstance(error, GatewayUnreachable) else None
+            query.finish(given_up or "failed", None if given_up else error)
         else:
             self.ledger.record(
                 query.statement, cell=query.name, source=query.text, parameters=query.parameters
             )
             query.finish(state)
+        self.on_change()
         if query.background and task.on_end is not None:
             task.on_end(query)
 
-    def _through_losses(self, query: Query, sql: str, bounds: Bounds) -> str:
+    def _through_losses(self, task: Task) -> str:
+        query, token = task.query, task.token
         while True:
-            runner = self.runner()
-            query.session = runner.session
+            session = self._handle or ""
             try:
-                return runner.run(query, sql, bounds)
-            except GatewayFault as fault:
-                if not faults.is_lost_session(fault.errors) or query.stopping:
+                runner = self.runner()
+                session = query.session = runner.session
+                self.on_change()
+                return runner.run(query, task.rendered.text, token=token)
+            except Exception as error:
+                what = self.recovery.what_is_lost(error, query)
+                if what is None:
                     raise
-            self.replay(lost=runner.session)
-            runner.cancel(query.job_id)
+            self.recovery.recover(what, session, query)
+            if query.stopping is not None:
+                return query.stopping
+            token = None
             query.begin()
-
-    def replay(self, *, lost: str | None = None) -> None:
-        """Open a new session and run the ledger's DDL, SET and USE again.
-
-        ``lost`` is the session that is gone; where another has taken its place, nothing is done.
-
-        Raises
-        ------
-        SessionLost
-            A statement that once succeeded does not any more.
-        """
-        with self._replaying:
-            if lost is None or self._handle == lost:
-                self._replay()
-
-    def _replay(self) -> None:
-        self._open()
-        runner = self.runner()
-        entries = self.ledger.shaping
-        for entry in entries:
-            try:
-                runner.text(self.render(entry.text, entry.parameters).text)
-            except (SdpError, GatewayUnreachable) as error:
-                raise SessionLost(
-                    f"the gateway lost the session, and {entry.kind} {entry.target or ''} does not "
-                    f"replay: {error}",
-                    hint="run its cell again",
-                ) from None
-        self.notify(f"the gateway had lost the session: opened a new one, replayed {len(entries)} statements")
+            query.runs += 1
 
 
-def _placed(fault: GatewayFault | StatementError, task: _Task) -> SdpError:
+def _placed(fault: GatewayFault | StatementError, task: Task) -> SdpError:
     """Turn a fault in a rendered statement into an error at the cell's own line and column."""
     query, rendered = task.query, task.rendered
     error = faults.to_error(fault.errors, job_id=query.job_id) if isinstance(fault, GatewayFault) else fault

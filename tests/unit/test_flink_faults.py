@@ -55,6 +55,20 @@ def test_errors_that_say_nothing_still_give_a_reason(errors):
     assert faults.read(errors).reason
 
 
-def test_a_lost_session_is_recognised():
-    assert faults.is_lost_session(["Session '1b2c' does not exist."])
-    assert not faults.is_lost_session(["Object 'x' does not exist."])
+@pytest.mark.parametrize(
+    ("errors", "what"),
+    [
+        (["Session '1b2c' does not exist."], faults.SESSION),
+        (["…", "Caused by: TaskManager with id tm-1 is no longer reachable."], "the TaskManager was lost"),
+        (["The heartbeat of TaskManager with id tm-1 timed out."], "the TaskManager was lost"),
+        (["Could not find Flink job (83dc3037cc034889bf8cc36acafd8f83)"], "the JobManager went away"),
+        (
+            ["Failed to submit JobGraph.", "Caused by: Connection refused: /127.0.0.1:1"],
+            "the JobManager went away",
+        ),
+        (["Connection refused: jdbc"], None),
+        (["Object 'x' not found"], None),
+    ],
+)
+def test_what_went_away_is_told_from_what_is_wrong(errors, what):
+    assert faults.what_was_lost(errors) == what

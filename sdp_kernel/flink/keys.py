@@ -1,0 +1,67 @@
+"""The upsert key of a query, asked of the planner.
+
+Flink 2.3 refuses an INSERT into a table whose primary key does not hold the query's upsert key, and
+names that key in the refusal. A table over ``blackhole`` is declared for the question and dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from sdp_kernel.errors import SdpError
+from sdp_kernel.flink.script import identifier
+
+if TYPE_CHECKING:
+    from sdp_kernel.flink.runner import Runner
+    from sdp_kernel.flink.types import Column
+
+#: Names of the workbench's own objects begin so; they are not the user's.
+OWN_PREFIX = "__sdp_"
+_NAMED = re.compile(r"upsert key: (.*?)\.(?: |$)", re.DOTALL)
+_ONE = re.compile(r"\[([^\[\]]+)\]")
+_NO_KEYS = frozenset({"ARRAY", "MAP", "MULTISET", "ROW", "STRUCTURED_TYPE", "VARIANT", "RAW", "NULL"})
+
+
+def upsert_key(runner: Runner, sql: str, columns: tuple[Column, ...]) -> tuple[str, ...]:
+    """Return the shortest upsert key of a query that updates; empty where it has none.
+
+    A query of one row, such as ``SELECT COUNT(*)``, has none either: any column would do.
+    """
+    names = {column.name for column in columns}
+    usable = [column for column in columns if column.type.root not in _NO_KEYS]
+    accepted: list[str] = []
+    for column in usable[:2]:
+        refusal = _refusal(runner, sql, columns, column.name)
+        if refusal is None:
+            accepted.append(column.name)
+            continue
+        match = _NAMED.search(refusal)
+        keys = [tuple(key.split(", ")) for key in _ONE.findall(match.group(1))] if match else []
+        known = [key for key in keys if set(key) <= names]
+        return min(known, key=len) if known else ()
+    return (accepted[0],) if len(accepted) == 1 and len(columns) > 1 else ()
+
+
+def _refusal(runner: Runner, sql: str, columns: tuple[Column, ...], key: str) -> str | None:
+    """Return the planner's refusal of a sink with this primary key; None where it takes it."""
+    table = identifier(f"{OWN_PREFIX}key_{uuid.uuid4().hex[:8]}")
+    fields = ", ".join(
+        f"{identifier(column.name)} {column.type.sql().removesuffix(' NOT NULL')}"
+        + (" NOT NULL" if column.name == key else "")
+        for column in columns
+    )
+    runner.text(
+        f"CREATE TEMPORARY TABLE {table} ({fields}, PRIMARY KEY ({identifier(key)}) NOT ENFORCED) "
+        "WITH ('connector' = 'blackhole')"
+    )
+    try:
+        runner.text(f"EXPLAIN INSERT INTO {table}\n{sql}")
+    except SdpError as error:
+        return error.message
+    finally:
+        with contextlib.suppress(SdpError):
+            runner.text(f"DROP TEMPORARY TABLE {table}")
+    return None

@@ -1,0 +1,116 @@
+"""Ends a query's job on the cluster, whatever state it is in, and its operation in the gateway.
+
+A collect sink that is cancelled while its task initialises fails in a way that Flink 2.3 takes for
+fatal: the whole TaskManager ends ("this.bufferLock" is null, CollectSinkFunction). So a job is
+cancelled before its tasks are deployed or once they run, never in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from sdp_kernel.errors import SdpError
+from sdp_kernel.flink.jobs import TERMINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sdp_kernel.flink.gateway import Gateway
+    from sdp_kernel.flink.jobs import JobManager
+
+_POLL_S = 0.05
+#: How long a job may take to appear, or its tasks to start, before it is cancelled all the same.
+_APPEARS_S, _STARTS_S, _ENDS_S = 6.0, 10.0, 10.0
+#: Tasks that still wait for a slot after so long will not be deployed in the moment they are cancelled.
+_WAITS_MS = 1000
+_DEPLOYED = ("DEPLOYING", "INITIALIZING")
+_WAITING = ("CREATED", "SCHEDULED")
+
+
+class Stop:
+    """The end of one query; ``job_id`` is known from before it was submitted."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        session: str,
+        operation: str | None,
+        jobmanager: JobManager | None,
+        job_id: str | None,
+        *,
+        appears: float = _APPEARS_S,
+    ) -> None:
+        self.gateway = gateway
+        self.session = session
+        self.operation = operation
+        self.jobmanager = jobmanager
+        self.job_id = job_id
+        self.appears = appears
+        self._told_gateway = False
+
+    def run(self) -> None:
+        """End the job and close the operation; returns when the job has ended. Raises nothing."""
+        if self.jobmanager is not None and self.job_id is not None:
+            with contextlib.suppress(SdpError, OSError):
+                end_job(self.jobmanager, self.job_id, absent=self._cancel_operation, appears=self.appears)
+        with contextlib.suppress(SdpError, OSError):
+            if self.operation is not None:
+                self.gateway.close_operation(self.session, self.operation)
+
+    def _cancel_operation(self) -> None:
+        """Tell the gateway to give up what it still plans; it works until the job is submitted."""
+        if self.operation is not None and not self._told_gateway:
+            self._told_gateway = True
+            with contextlib.suppress(SdpError, OSError):
+                self.gateway.cancel_operation(self.session, self.operation)
+
+
+def end_job(
+    jobmanager: JobManager,
+    job_id: str,
+    *,
+    absent: Callable[[], None] | None = None,
+    appears: float = _APPEARS_S,
+) -> bool:
+    """Cancel a job as soon as that is safe, and wait until it has ended.
+
+    Parameters
+    ----------
+    absent
+        Called while the job is not known to the JobManager, which may be before it is submitted.
+    appears
+        Seconds to wait for a job that is not known.
+
+    Returns
+    -------
+    bool
+        Whether there was a job to cancel.
+    """
+    began = time.monotonic()
+    while True:
+        known = jobmanager.tasks(job_id)
+        elapsed = time.monotonic() - began
+        if known is None:
+            if absent is not None:
+                absent()
+            if elapsed >= appears:
+                return False
+        elif known[0] in TERMINAL:
+            return False
+        elif _safe(*known) or elapsed > _STARTS_S:
+            break
+        time.sleep(_POLL_S)
+    jobmanager.cancel(job_id)
+    until = time.monotonic() + _ENDS_S
+    while time.monotonic() < until and jobmanager.state(job_id) not in TERMINAL | {"UNKNOWN"}:
+        time.sleep(_POLL_S)
+    return True
+
+
+def _safe(state: str, duration_ms: int, tasks: dict[str, int]) -> bool:
+    """Whether no task is being deployed or initialised, or about to."""
+    if state in {"INITIALIZING", "CREATED"} or any(tasks.get(name) for name in _DEPLOYED):
+        return False
+    return not any(tasks.get(name) for name in _WAITING) or duration_ms > _WAITS_MS
