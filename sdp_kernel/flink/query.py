@@ -75,6 +75,8 @@ class Query:
         The cell's text, as run, ``${…}`` in place.
     statement
         The statement whose result this is: the last of the cell.
+    sql
+        The statement as submitted: parameters filled in, hints added.
     state
         ``running``, then ``finished``, ``limit``, ``timeout``, ``idle``, ``interrupted``, ``stopped`` or
         ``failed``; ``submitted`` for a job left running on the cluster; ``ok`` for a statement without
@@ -114,6 +116,7 @@ class Query:
         self.statement = statement
         self.statements: tuple[Statement, ...] = (statement,)
         self.parameters: dict[str, str] = {}
+        self.sql = statement.text
         self.session = ""
         self.operation: str | None = None
         self.ending: threading.Thread | None = None

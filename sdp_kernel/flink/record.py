@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psutil
@@ -22,10 +22,11 @@ _HANDOVER_S = 300.0
 
 
 class QueryRecord(msgspec.Struct, frozen=True):
-    """A query that ran when the record was written."""
+    """A query that ran when the record was written; ``sql`` is its statement as submitted."""
 
     text: str
     start: int
+    sql: str
     job_id: str
     is_query: bool
     background: bool
@@ -34,7 +35,7 @@ class QueryRecord(msgspec.Struct, frozen=True):
     appends: bool | None = None
     parameters: dict[str, str] = {}
     config: dict[str, str] = {}
-    bounds: dict[str, float | int | None] = {}
+    bounds: dict[str, Any] = {}
     started: float = 0.0
 
 

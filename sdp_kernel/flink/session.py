@@ -75,6 +75,8 @@ class Session:
         Starts again what has died of the cluster, where that is in this machine's hands.
     on_change
         Called when a query starts or ends, and when the session is another.
+    on_close
+        Called when the session is closed and nothing of it stays.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Session:
         mask: Callable[[pa.Table], pa.Table] | None = None,
         repair: Callable[[], None] | None = None,
         on_change: Callable[[], None] | None = None,
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         self.gateway = Gateway(url)
         self.mask = mask
@@ -102,6 +105,7 @@ class Session:
         self.notify = notify or (lambda _line: None)
         self.recovery = Recovery(self, repair)
         self.on_change = on_change or (lambda: None)
+        self._on_close = on_close or (lambda: None)
         self._jobmanager_url = jobmanager
         self._jobmanager: JobManager | None = None
         self._handle: str | None = None
@@ -184,9 +188,11 @@ class Session:
             query.ended(_CLOSE_S)
         if self._runner is not None:
             self._runner.settle()
-        with contextlib.suppress(SdpError):
-            if self._handle is not None and not staying:
-                self.gateway.close_session(self._handle)
+        if not staying:
+            with contextlib.suppress(SdpError):
+                if self._handle is not None:
+                    self.gateway.close_session(self._handle)
+            self._on_close()
         self._handle = None
         self.gateway.close()
         if self._jobmanager is not None:
@@ -304,6 +310,7 @@ class Session:
     def start(self, task: Task) -> None:
         """Run a query in a thread of its own."""
         query = task.query
+        query.sql = task.rendered.text
         self.remember(query)
         threading.Thread(target=self._run, args=(task,), daemon=True, name="sdp-query").start()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import uuid
+import threading
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel import settings as settings_
 from sdp_kernel.errors import NotValidated, StatementError, UsageError
 from sdp_kernel.workbench.kafka_side import KafkaSide
+from sdp_kernel.workbench.opening import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +31,8 @@ def connect(
     gateway: str | None = None,
     notify: Callable[[str], None] | None = None,
     progress: Callable[[Any], None] | None = None,
+    owners: tuple[str, ...] = (),
+    on_taken_over: Callable[[Query], None] | None = None,
 ) -> Workbench:
     """Open a workbench on a profile.
 
@@ -46,6 +48,11 @@ def connect(
         Takes one line about something done behind the user's back.
     progress
         Takes the embedded stack's progress while it starts.
+    owners
+        What this kernel and the one before it have in common, such as their connection file: the
+        session of a dead process with one of these is taken over.
+    on_taken_over
+        Takes each query that was taken over.
 
     Raises
     ------
@@ -58,7 +65,9 @@ def connect(
     chosen = loaded.profile(profile)
     if gateway is not None:
         chosen = dataclasses.replace(chosen, gateway=gateway.rstrip("/"))
-    return Workbench(loaded, chosen, notify=notify, progress=progress)
+    return Workbench(
+        loaded, chosen, notify=notify, progress=progress, owners=owners, on_taken_over=on_taken_over
+    )
 
 
 def _fragments(profile: settings_.Profile) -> dict[str, str]:
@@ -84,14 +93,19 @@ class Workbench(KafkaSide):
         *,
         notify: Callable[[str], None] | None = None,
         progress: Callable[[Any], None] | None = None,
+        owners: tuple[str, ...] = (),
+        on_taken_over: Callable[[Query], None] | None = None,
     ) -> None:
         super().__init__(embedded=profile.embedded)
         self.settings = settings
         self._profile = profile
         self._notify = notify
         self._progress = progress
+        self._owners = owners
+        self._on_taken_over = on_taken_over
         self._resolved = not profile.embedded
         self._session: Session | None = None
+        self._opening = threading.RLock()
         self.queries: dict[str, Query] = {}
 
     def __enter__(self) -> Self:
@@ -136,25 +150,29 @@ class Workbench(KafkaSide):
 
     @property
     def session(self) -> Session:
-        """The gateway session."""
-        if self._session is None:
-            from sdp_kernel.flink.ledger import Ledger  # noqa: PLC0415
-            from sdp_kernel.flink.session import Session  # noqa: PLC0415
+        """The gateway session; the one of the kernel before, where this one is its successor."""
+        with self._opening:
+            if self._session is None:
+                self._session, queries = open_session(
+                    self.profile,
+                    self.settings.make_state_dir(),
+                    fragments=_fragments(self.profile),
+                    notify=self._notify,
+                    mask=self._mask,
+                    repair=self._repair if self._embedded else None,
+                    owners=self._owners,
+                )
+                for query in queries:
+                    if query.name is not None:
+                        self.queries[query.name] = query
+                    if self._on_taken_over is not None:
+                        self._on_taken_over(query)
+            return self._session
 
-            profile = self.profile
-            name = f"{profile.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
-            self._session = Session(
-                profile.gateway or "",
-                jobmanager=profile.jobmanager,
-                properties=profile.session,
-                fragments=_fragments(profile),
-                defaults=profile.parameters,
-                ledger=Ledger(self.settings.make_state_dir() / "ledgers" / name),
-                read_only=profile.read_only,
-                notify=self._notify,
-                mask=self._mask,
-            )
-        return self._session
+    def _repair(self) -> None:
+        """Start again what has died of the embedded stack; not what was stopped on purpose."""
+        if any(component.state == "died" for component in self.stack.status().components):
+            self.start()
 
     def sql(
         self,
@@ -309,9 +327,13 @@ class Workbench(KafkaSide):
         for known in running:
             self.jobmanager.cancel(known.id)
 
-    def close(self) -> None:
-        """Close the session and the clients. The embedded stack goes on; ``stack.down()`` ends it."""
+    def close(self, *, leave_background: bool = False) -> None:
+        """Close the session and the clients. The embedded stack goes on; ``stack.down()`` ends it.
+
+        ``leave_background`` leaves background queries to a successor, for as long as the gateway
+        keeps the session: a minute or two.
+        """
         if self._session is not None:
-            self._session.close()
+            self._session.close(leave_background=leave_background)
             self._session = None
         self._clusters.clear()

@@ -1,0 +1,170 @@
+"""After a kernel: write down what runs, take it over in the next kernel, end what nobody takes over.
+
+The gateway keeps a session for a minute or two after its last call, and the rows of a query that only
+appends can be read on from where the last kernel stopped. The rows that it had read, and the table of
+a query that updates, went with its memory: such a query runs again from its start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdp_kernel.errors import SdpError
+from sdp_kernel.flink import parameters
+from sdp_kernel.flink.gateway import GatewayFault
+from sdp_kernel.flink.jobs import TERMINAL
+from sdp_kernel.flink.ledger import Ledger
+from sdp_kernel.flink.query import Bounds, Query
+from sdp_kernel.flink.record import QueryRecord
+from sdp_kernel.flink.script import split
+from sdp_kernel.flink.session import Task
+from sdp_kernel.flink.stopping import end_job
+
+if TYPE_CHECKING:
+    from sdp_kernel.flink.jobs import JobManager
+    from sdp_kernel.flink.record import SessionRecord
+    from sdp_kernel.flink.session import Session
+
+_EXPECTED = re.compile(r"Expecting token to be (\d+)")
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """What became of a dead kernel's session: its named queries, and a line for each thing to know."""
+
+    queries: tuple[Query, ...]
+    lines: tuple[str, ...]
+
+
+def running(session: Session) -> tuple[QueryRecord, ...]:
+    """Return what a successor has to know of a session's queries: those that run, and submitted jobs."""
+    found = []
+    for query in session.queries:
+        if query.job_id and (not query.over() or query.state == "submitted"):
+            appends = query.rows.appends if query.rows is not None else None
+            found.append(
+                QueryRecord(
+                    text=query.text,
+                    start=query.statement.start,
+                    sql=query.sql,
+                    job_id=query.job_id,
+                    is_query=query.statement.is_query,
+                    background=query.background,
+                    name=query.name,
+                    operation=query.operation,
+                    appends=appends,
+                    parameters=query.parameters,
+                    config=query.config,
+                    bounds=vars(query.bounds),
+                    started=query.started,
+                )
+            )
+    return tuple(found)
+
+
+def take_over(session: Session, record: SessionRecord) -> TakenOver:
+    """Take over the session of a dead kernel: its statements, its session, its background queries.
+
+    Raises
+    ------
+    GatewayUnreachable, SessionLost
+        The gateway does not answer; a statement does not replay.
+    """
+    if record.ledger is not None and Path(record.ledger).is_file():
+        session.ledger = Ledger.read(Path(record.ledger))
+    count = len(session.ledger.shaping)
+    kept = _still_there(session, record.handle)
+    if kept:
+        session.take_over(record.handle)
+        lines = [f"took over the session of the kernel before, with {count} statements"]
+    else:
+        session.reopen()
+        lines = [f"the session of the kernel before is gone: opened a new one, replayed {count} statements"]
+    queries = []
+    for old in record.queries:
+        query, line = _take_over_query(session, old, kept=kept)
+        lines.append(line)
+        if query is not None:
+            queries.append(query)
+    return TakenOver(tuple(queries), tuple(line for line in lines if line))
+
+
+def _still_there(session: Session, handle: str) -> bool:
+    try:
+        session.gateway.heartbeat(handle)
+    except GatewayFault:
+        return False
+    return True
+
+
+def _take_over_query(session: Session, old: QueryRecord, *, kept: bool) -> tuple[Query | None, str]:
+    label = old.name or "a query without a name"
+    if not old.is_query:
+        return _job(session, old, label)
+    if not old.background:
+        _end(session.jobmanager, old.job_id)
+        return None, ""
+    query = _query(session, old)
+    token = _next_token(session, old) if kept and old.appends else None
+    if token is not None:
+        query.job_id, query.operation = old.job_id, old.operation
+        session.start(Task(query, parameters.Rendered(old.sql, ()), token=token))
+        return query, f"{label} goes on; the rows that it had are gone"
+    _end(session.jobmanager, old.job_id)
+    session.start(Task(query, parameters.Rendered(old.sql, ())))
+    return query, f"{label} runs again from its start"
+
+
+def _job(session: Session, old: QueryRecord, label: str) -> tuple[Query | None, str]:
+    state = session.jobmanager.state(old.job_id) if session.jobmanager is not None else "UNKNOWN"
+    if state == "UNKNOWN":
+        return None, f"the job {old.job_id} of {label} is gone: the JobManager does not know it"
+    query = _query(session, old)
+    query.job_id = old.job_id
+    query.finish("submitted")
+    session.remember(query)
+    ended = f"has ended: {state}" if state in TERMINAL else "runs on"
+    return query, f"the job {old.job_id[:8]} of {label} {ended}"
+
+
+def _query(session: Session, old: QueryRecord) -> Query:
+    statements = split(old.text)
+    statement = next(s for s in statements if s.start == old.start)
+    query = session.new_query(old.text, statement, name=old.name)
+    query.statements = tuple(statements)
+    query.parameters, query.config = dict(old.parameters), dict(old.config)
+    query.bounds, query.background, query.started = Bounds(**old.bounds), old.background, old.started
+    query.sql = old.sql
+    return query
+
+
+def _next_token(session: Session, old: QueryRecord) -> int | None:
+    """Return the page to go on with: the gateway names it when asked for another."""
+    if old.operation is None:
+        return None
+    try:
+        session.gateway.fetch(session.handle, old.operation, 0)
+    except GatewayFault as fault:
+        match = _EXPECTED.search("\n".join(fault.errors))
+        return int(match.group(1)) if match else None
+    return 0
+
+
+def _end(jobmanager: JobManager | None, job_id: str) -> None:
+    if jobmanager is not None:
+        with contextlib.suppress(SdpError, OSError):
+            end_job(jobmanager, job_id, appears=0)
+
+
+def end_orphans(session: Session, record: SessionRecord) -> int:
+    """End the SELECT jobs of a kernel that nobody succeeded; returns how many still ran."""
+    count = 0
+    for old in record.queries:
+        if old.is_query and session.jobmanager is not None and (record.given_up or not old.background):
+            with contextlib.suppress(SdpError, OSError):
+                count += end_job(session.jobmanager, old.job_id, appears=0)
+    return count

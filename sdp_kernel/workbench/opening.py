@@ -1,0 +1,98 @@
+"""Opens the workbench's session: a new one, or the one of the kernel before."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+from sdp_kernel.errors import SdpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from sdp_kernel.flink.query import Query
+    from sdp_kernel.flink.record import Records
+    from sdp_kernel.flink.session import Session
+    from sdp_kernel.settings import Profile
+
+
+def open_session(
+    profile: Profile,
+    state_dir: Path,
+    *,
+    fragments: Mapping[str, str],
+    notify: Callable[[str], None] | None,
+    mask: Callable[[pa.Table], pa.Table],
+    repair: Callable[[], None] | None,
+    owners: tuple[str, ...],
+) -> tuple[Session, tuple[Query, ...]]:
+    """Return a session on a profile, and the queries it took over.
+
+    A record of it is kept under ``state_dir`` while it is open. Records of dead processes are taken
+    over where one of ``owners`` is theirs too; else their SELECT jobs are ended.
+    """
+    from sdp_kernel.flink.ledger import Ledger  # noqa: PLC0415 - loaded when a session opens
+    from sdp_kernel.flink.record import Records  # noqa: PLC0415
+    from sdp_kernel.flink.resume import running  # noqa: PLC0415
+    from sdp_kernel.flink.session import Session  # noqa: PLC0415
+
+    name = f"{profile.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    records = Records(state_dir / "sessions", name, owners)
+
+    def write() -> None:
+        if session.opened:
+            records.write(
+                gateway=session.gateway.url,
+                handle=session.handle,
+                ledger=session.ledger.path,
+                queries=running(session),
+            )
+
+    session = Session(
+        profile.gateway or "",
+        jobmanager=profile.jobmanager,
+        properties=profile.session,
+        fragments=fragments,
+        defaults=profile.parameters,
+        ledger=Ledger(state_dir / "ledgers" / f"{name}.jsonl"),
+        read_only=profile.read_only,
+        notify=notify,
+        mask=mask,
+        repair=repair,
+        on_change=write,
+        on_close=records.forget,
+    )
+    return session, _look_after_the_dead(session, records)
+
+
+def _look_after_the_dead(session: Session, records: Records) -> tuple[Query, ...]:
+    """Take over what a kernel before this one left; end what others left and nobody took over."""
+    from sdp_kernel.flink.resume import end_orphans, take_over  # noqa: PLC0415
+
+    queries: tuple[Query, ...] = ()
+    taken = False
+    for path, record in records.orphans(session.gateway.url):
+        mine = records.is_mine(record)
+        if mine and not taken:
+            taken = True
+            try:
+                found = take_over(session, record)
+            except SdpError as error:
+                session.notify(f"the session of the kernel before cannot be taken over: {error}")
+            else:
+                queries = found.queries
+                session.notify("; ".join(found.lines))
+        elif not (mine or record.given_up):
+            continue
+        else:
+            with contextlib.suppress(SdpError):
+                count = end_orphans(session, record)
+                if count:
+                    session.notify(f"ended {count} queries that a kernel before had left running")
+        path.unlink(missing_ok=True)
+    return queries
