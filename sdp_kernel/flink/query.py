@@ -271,7 +271,7 @@ class Query:
     def begin(self) -> None:
         """Set the query back to its start, where it has to run again."""
         self.state, self.rows, self.error, self.lost = "running", None, None, None
-        self.operation, self.upsert_key = None, ()
+        self.job_id, self.operation, self.upsert_key = None, None, ()
 
     def new_job(self) -> str:
         """Choose the id of the job to come, 32 hexadecimal digits."""

@@ -72,6 +72,7 @@ class Recovery:
         SessionLost
             A statement that once succeeded does not any more.
         """
+        query.lost = what
         with self._one_at_a_time:
             if self.repair is not None:
                 self.repair()

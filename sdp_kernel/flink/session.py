@@ -386,8 +386,8 @@ class Session:
             if query.stopping is not None:
                 return query.stopping
             token = None
-            query.begin()
             query.runs += 1
+            query.begin()
 
 
 def _placed(fault: GatewayFault | StatementError, task: Task) -> SdpError:

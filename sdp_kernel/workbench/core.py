@@ -1,4 +1,7 @@
-"""The workbench: one profile, opened. What it does with topics is in ``kafka_side``."""
+"""The workbench: one profile, opened.
+
+What it does with topics is in ``kafka_side``, with queries and jobs in ``sql_side``.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,17 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel import settings as settings_
-from sdp_kernel.errors import NotValidated, StatementError, UsageError
+from sdp_kernel.errors import NotValidated, StatementError
 from sdp_kernel.workbench.kafka_side import KafkaSide
 from sdp_kernel.workbench.opening import open_session
+from sdp_kernel.workbench.sql_side import SqlSide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from typing_extensions import Self
 
-    from sdp_kernel.flink.jobs import Job, JobManager
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
     from sdp_kernel.local.stack import Stack
@@ -80,7 +83,7 @@ def _fragments(profile: settings_.Profile) -> dict[str, str]:
     }
 
 
-class Workbench(KafkaSide):
+class Workbench(KafkaSide, SqlSide):
     """One profile, opened: its gateway session, its Kafka clusters, its queries.
 
     Parts are opened when first used. Also a context manager.
@@ -174,65 +177,6 @@ class Workbench(KafkaSide):
         if any(component.state == "died" for component in self.stack.status().components):
             self.start()
 
-    def sql(
-        self,
-        text: str,
-        *,
-        name: str | None = None,
-        limit: int | None = None,
-        timeout: float | None = None,
-        idle: float | None = None,
-        params: Mapping[str, object] | None = None,
-        first_line: int = 1,
-        background: bool = False,
-        on_start: Callable[[Query], None] | None = None,
-        on_update: Callable[[Query], None] | None = None,
-        on_statement: Callable[[Query], None] | None = None,
-    ) -> Query:
-        """Run one or more SQL statements; returns the last one's :class:`Query`.
-
-        Parameters
-        ----------
-        name
-            Keeps the query under this name, for ``promote``.
-        limit, timeout, idle
-            Where a SELECT is stopped: at rows of the current table, at seconds from its start, at
-            seconds without a change once rows have come. None for no bound.
-        params
-            Values for ``${name}``.
-        first_line
-            The cell's line the text starts at, for the places errors name.
-        background
-            Return while the last statement's query runs: ``query.wait()``, ``query.stop()``.
-        on_start, on_update, on_statement
-            Callbacks of :meth:`sdp_kernel.flink.session.Session.execute`.
-
-        Raises
-        ------
-        UsageError, ParameterError, StatementError, JobFailed, ResultError, GatewayUnreachable
-            As their names say.
-        """
-
-        def started(query: Query) -> None:
-            if name is not None:
-                self.queries[name] = query
-            if on_start is not None:
-                on_start(query)
-
-        return self.session.execute(
-            text,
-            name=name,
-            limit=limit,
-            timeout=timeout,
-            idle=idle,
-            params=params,
-            first_line=first_line,
-            background=background,
-            on_start=started,
-            on_update=on_update,
-            on_statement=on_statement,
-        )
-
     def promote(
         self,
         query: Query | str,
@@ -300,32 +244,6 @@ class Workbench(KafkaSide):
             notebook=notebook,
             replace=replace,
         )
-
-    @property
-    def jobmanager(self) -> JobManager:
-        """The session cluster's JobManager."""
-        found = self.session.jobmanager
-        if found is None:
-            raise UsageError("the profile has no JobManager", hint="set jobmanager in sdp.toml")
-        return found
-
-    def jobs(self) -> list[Job]:
-        """List the session cluster's jobs, newest first."""
-        return self.jobmanager.jobs()
-
-    def cancel(self, job: str) -> None:
-        """Cancel a job by its id, or all running jobs of a name.
-
-        Raises
-        ------
-        UsageError
-            No running job has that id or name.
-        """
-        running = [known for known in self.jobs() if not known.done and job in {known.id, known.name}]
-        if not running:
-            raise UsageError(f"no running job is called {job!r}", hint="%jobs lists them")
-        for known in running:
-            self.jobmanager.cancel(known.id)
 
     def close(self, *, leave_background: bool = False) -> None:
         """Close the session and the clients. The embedded stack goes on; ``stack.down()`` ends it.
