@@ -161,7 +161,7 @@ class KafkaSide:
             As :func:`sdp_kernel.kafka.sample.sample`.
         """
         from sdp_kernel.kafka.sample import sample  # noqa: PLC0415
-        from sdp_kernel.kafka.times import epoch_ms  # noqa: PLC0415
+        from sdp_kernel.times import epoch_ms  # noqa: PLC0415
 
         return sample(
             self.cluster(cluster),

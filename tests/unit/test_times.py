@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import UsageError
-from sdp_kernel.kafka.times import epoch_ms
+from sdp_kernel.times import epoch_ms
 
 NOW = 1_767_607_200_000  # 2026-01-05T10:00:00Z
 
