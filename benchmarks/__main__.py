@@ -21,6 +21,7 @@ BENCHMARKS = {
     "stack-again": "stack_again",
     "select-bounded": "select_bounded",
     "first-row": "first_row",
+    "interrupt": "interrupt",
     "topics-1000": "topics_1000",
     "sample-json": "sample_json",
     "sample-avro": "sample_avro",

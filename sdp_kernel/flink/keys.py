@@ -1,7 +1,8 @@
 """The upsert key of a query, asked of the planner.
 
 Flink 2.3 refuses an INSERT into a table whose primary key does not hold the query's upsert key, and
-names that key in the refusal. A table over ``blackhole`` is declared for the question and dropped.
+names that key in the refusal. A table over ``blackhole`` is declared for the question and dropped: a
+temporary one, in a catalog that does not exist, so that no SHOW TABLES finds it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.runner import Runner
     from sdp_kernel.flink.types import Column
 
-#: Names of the workbench's own objects begin so; they are not the user's.
-OWN_PREFIX = "__sdp_"
+_PLACE = "`__sdp`.`__sdp`"
 _NAMED = re.compile(r"upsert key: (.*?)\.(?: |$)", re.DOTALL)
 _ONE = re.compile(r"\[([^\[\]]+)\]")
 _NO_KEYS = frozenset({"ARRAY", "MAP", "MULTISET", "ROW", "STRUCTURED_TYPE", "VARIANT", "RAW", "NULL"})
@@ -47,7 +47,7 @@ def upsert_key(runner: Runner, sql: str, columns: tuple[Column, ...]) -> tuple[s
 
 def _refusal(runner: Runner, sql: str, columns: tuple[Column, ...], key: str) -> str | None:
     """Return the planner's refusal of a sink with this primary key; None where it takes it."""
-    table = identifier(f"{OWN_PREFIX}key_{uuid.uuid4().hex[:8]}")
+    table = f"{_PLACE}.{identifier(uuid.uuid4().hex)}"
     fields = ", ".join(
         f"{identifier(column.name)} {column.type.sql().removesuffix(' NOT NULL')}"
         + (" NOT NULL" if column.name == key else "")
