@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError, SliceError, UsageError
 from sdp_kernel.flink import parameters
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.flink.script import split
-from sdp_kernel.promote import render
+from sdp_kernel.promote import functions, render
 from sdp_kernel.promote.slice import Slice, clean_session, explain
 from sdp_kernel.settings import quote
 
@@ -28,7 +28,8 @@ _OF_THE_JOB = ("table.", "execution.runtime-mode")
 class Composed:
     """A job's files by path, in the order they run, and what they are with values filled in.
 
-    ``texts`` are the statements as written, ``statements`` as run.
+    ``texts`` are the statements as written, ``statements`` as run; ``python`` the files of its
+    functions.
     """
 
     contents: Mapping[str, str]
@@ -36,6 +37,7 @@ class Composed:
     script: str
     statements: tuple[str, ...]
     plan: str
+    python: Mapping[str, str] = field(default_factory=dict)
 
 
 def with_profile(part: Slice, properties: Mapping[str, str]) -> tuple[Slice, tuple[str, ...]]:
@@ -71,7 +73,7 @@ def values_of(part: Slice, query: Query, session: Session) -> dict[str, str]:
     for text, given in (*ran, (query.statement.text, query.parameters)):
         for name in sorted(parameters.names(text) - session.fragments.keys()):
             value = str({**session.defaults, **given}.get(name, ""))
-            if "." in name or name == "kafka":
+            if "." in name or name in {"kafka", functions.FRAGMENT}:
                 raise UsageError(
                     f"${{{name}}} cannot be a parameter of a job: that name belongs to the connections",
                     hint="give the parameter another name, and run its cell again",
@@ -93,8 +95,14 @@ def compose(
     values: Mapping[str, str],
     settings: Settings,
     session: Session,
+    shared: str | None = None,
 ) -> Composed:
     """Write the files of a job, and prove them: run in their order, they give the INSERT's plan.
+
+    Parameters
+    ----------
+    shared
+        Where the session cluster reads Python files, if not on this machine.
 
     Raises
     ------
@@ -102,8 +110,14 @@ def compose(
         A file does not run in a clean session.
     """
     contents: dict[str, str] = {}
-    if part.surroundings:
-        contents[f"sql/jobs/{job}.session.sql"] = render.declaration(*_first_and_rest(part.surroundings))
+    directory = settings.make_state_dir() / "functions"
+    carried = functions.carry(part, session.ledger.shaping, directory)
+    part, fragments = carried.part, dict(session.fragments)
+    if carried.files:
+        fragments[functions.FRAGMENT] = carried.materialise(directory, shared)
+    surroundings = (*filter(None, [carried.setting]), *part.surroundings)
+    if surroundings:
+        contents[f"sql/jobs/{job}.session.sql"] = render.declaration(*_first_and_rest(surroundings))
     for group in part.objects:
         contents[render.path_of(group[0])] = render.declaration(*_first_and_rest(group))
     if output is not None and output.ddl:
@@ -112,7 +126,7 @@ def compose(
         )
     contents[f"sql/jobs/{job}.sql"] = render.job_sql(job, part.sets, statement)
     written = render.untemplate("\n".join(contents.values()))
-    script = session.render(written, values).text
+    script = parameters.render(written, {**session.defaults, **values}, fragments).text
     statements = tuple(found.text for found in split(script))
     plan = _prove(session, statements)
     used = parameters.names(written)
@@ -122,10 +136,10 @@ def compose(
         session_cluster=settings.promote.session_cluster,
         files=list(contents),
         arguments={name: values[name] for name in sorted(used & values.keys())},
-        aliases=sorted(used & session.fragments.keys()),
+        aliases=sorted(used & fragments.keys()),
     )
     texts = tuple(found.text for found in split(written))
-    return Composed(contents, texts, script, statements, plan)
+    return Composed(contents, texts, script, statements, plan, carried.files)
 
 
 def _first_and_rest(entries: tuple[Entry, ...]) -> tuple[Entry, tuple[Entry, ...]]:

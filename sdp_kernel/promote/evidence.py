@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import NotValidated, UsageError
 from sdp_kernel.flink.ledger import text_hash
+from sdp_kernel.promote.functions import without_modules
 from sdp_kernel.promote.sink import check_topic
 from sdp_kernel.promote.slice import in_force
 from sdp_kernel.version import __version__
@@ -94,7 +95,7 @@ def check_since(query: Query, session: Session, part: Slice) -> None:
             raise NotValidated(f"the {what} was changed after {name} ran", hint=again)
     shaping = session.ledger.shaping
     then = in_force(tuple(entry for entry in shaping if entry.at <= query.started))
-    if then.settings != in_force(shaping).settings:
+    if without_modules(then.settings) != without_modules(in_force(shaping).settings):
         raise NotValidated(f"the session's settings were changed after {name} ran", hint=again)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,6 +197,7 @@ def build_plan(
     current_text: str | None = None,
     notebook: str | None = None,
     replace: bool = False,
+    shared: str | None = None,
 ) -> Plan:
     """Plan the job definition of a query. Nothing is written anywhere.
 
@@ -210,6 +212,8 @@ def build_plan(
         The cell as it stands now, where it is known.
     replace
         Take the place of a job of that name with other content.
+    shared
+        Where the session cluster reads Python files, if not on this machine.
 
     Raises
     ------
@@ -240,7 +244,9 @@ def build_plan(
             part = sink.with_table(session, part, output)
     part, left_out = with_profile(part, session.properties)
     values = values_of(part, query, session)
-    composed = compose(job, part, statement, output=output, values=values, settings=settings, session=session)
+    composed = compose(
+        job, part, statement, output=output, values=values, settings=settings, session=session, shared=shared
+    )
     receipt = evidence.receipt(
         query,
         session,
@@ -251,7 +257,15 @@ def build_plan(
         notebook=notebook,
         root=found.root,
     )
-    contents = {**composed.contents, f"sql/jobs/{job}.receipt.json": render.receipt(receipt)}
+    if composed.python:
+        receipt["python"] = {
+            path: hashlib.sha256(text.encode()).hexdigest() for path, text in composed.python.items()
+        }
+    contents = {
+        **composed.contents,
+        **composed.python,
+        f"sql/jobs/{job}.receipt.json": render.receipt(receipt),
+    }
     files = tuple(_planned(found, base, path, content) for path, content in contents.items())
     _check_conflicts(found, base, job, files, replace=replace)
     topic = Topic(output.topic, output.alias, output.topic_config, output.ddl) if output else None
@@ -296,9 +310,17 @@ def _check_conflicts(
                 hint="choose another name, or --replace it",
                 detail=file.diff,
             )
-        users = [Path(path).stem for path in repository.mentions(base, file.path, "terraform")]
+        users = _users(repository, base, file.path)
         raise RepositoryError(
             f"{file.path} has other content in the repository; it is used by {', '.join(users) or 'no job'}",
-            hint="rename the table, run its committed declaration in the notebook, or --replace it",
+            hint="rename what it declares, run its committed declaration in the notebook, or --replace it",
             detail=file.diff,
         )
+
+
+def _users(repository: Repository, commit: str, path: str) -> list[str]:
+    """Return the jobs that use a file: modules list SQL, a job's own settings name Python."""
+    if path.endswith(".py"):
+        settings = repository.mentions(commit, f"/{Path(path).name}", "sql/jobs")
+        return [Path(name).stem.removesuffix(".session") for name in settings]
+    return [Path(name).stem for name in repository.mentions(commit, path, "terraform")]

@@ -80,11 +80,17 @@ def terraform(
     arguments: Mapping[str, str],
     aliases: Sequence[str],
 ) -> str:
-    """Return ``terraform/JOB.tf``: one module block. Kafka connections come from ``var.kafka``."""
+    """Return ``terraform/JOB.tf``: one module block.
+
+    Kafka connections come from ``var.kafka``; ``var.functions`` is the directory or URI where the
+    cluster reads ``sql/functions``.
+    """
     args = [
         (f'"{name}"' if "-" in name else name, hcl_string(value)) for name, value in sorted(arguments.items())
     ]
-    if aliases:
+    if "functions" in aliases:
+        args.append(("functions", "var.functions"))
+    if set(aliases) - {"functions"}:
         args.append(("kafka", "var.kafka"))
     width = max((len(name) for name, _ in args), default=0)
     lines = [

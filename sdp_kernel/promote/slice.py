@@ -79,7 +79,7 @@ def in_force(entries: tuple[Entry, ...]) -> Slice:
         verb, _, what = entry.kind.partition(" ")
         key = (what, entry.target or "", entry.temporary)
         if entry.kind in {"SET", "RESET"}:
-            option = _setting(entry.text)
+            option = setting_of(entry.text)
             if entry.kind == "SET" and option:
                 settings.pop(option, None)
                 settings[option] = entry
@@ -129,7 +129,8 @@ def _words(text: str) -> str:
     return " ".join(token.upper for token in significant(text)[:8])
 
 
-def _setting(text: str) -> str:
+def setting_of(text: str) -> str:
+    """Return the option that a SET or RESET names."""
     tokens = significant(text)[1:]
     key = "".join(token.text for token in tokens).partition("=")[0]
     return key.strip().strip("'")
