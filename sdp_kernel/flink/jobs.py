@@ -1,18 +1,31 @@
-"""The JobManager's REST API: jobs, their state and root cause, cancelling, jars."""
+"""The JobManager's REST API: jobs and what becomes of them, metrics, savepoints, jars.
+
+How its answers about one job are read is in :mod:`sdp_kernel.flink.job_detail`.
+"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from sdp_kernel.errors import SdpError, Unreachable
+from sdp_kernel.errors import JobFailed, SdpError, Unreachable
 from sdp_kernel.flink import faults
+from sdp_kernel.flink import job_detail as detail
+from sdp_kernel.flink.job_detail import STARTING
 
-_STARTING = ("CREATED", "SCHEDULED", "DEPLOYING", "INITIALIZING")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sdp_kernel.flink.job_detail import Backpressure, Checkpoints, Failure, JobDetail, Metric
+
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
+_SAVEPOINT_S, _POLL_S = 120.0, 0.1
+#: Netty refuses a request line of more than 4096 bytes.
+_LINE_BYTES = 2_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ class JobManager:
     def starting(self, job_id: str) -> bool:
         """Whether a task of the job is being deployed or initialised (``GET /jobs/:id``)."""
         vertices = self._call("GET", f"/jobs/{job_id}")["vertices"]
-        return any(vertex["tasks"].get(state) for vertex in vertices for state in _STARTING)
+        return any(vertex["tasks"].get(state) for vertex in vertices for state in STARTING)
 
     def cancel(self, job_id: str) -> None:
         """``PATCH /jobs/:id?mode=cancel``."""
@@ -93,9 +106,143 @@ class JobManager:
 
     def root_cause(self, job_id: str) -> str:
         """``GET /jobs/:id/exceptions``: the reason a job failed or restarts; empty for none."""
-        history = self._call("GET", f"/jobs/{job_id}/exceptions").get("exceptionHistory", {})
-        entries = history.get("entries", [])
-        return faults.read([entries[0]["stacktrace"]]).reason if entries else ""
+        failures = self.failures(job_id)
+        return failures[0].reason if failures else ""
+
+    def failures(self, job_id: str) -> tuple[Failure, ...]:
+        """``GET /jobs/:id/exceptions``: why the job failed or restarted, the newest first."""
+        return detail.read_failures(self._call("GET", f"/jobs/{job_id}/exceptions"))
+
+    def detail(self, job_id: str) -> JobDetail | None:
+        """``GET /jobs/:id``: vertices with their tasks and records; None where it is not known."""
+        response = self._send("GET", f"/jobs/{job_id}")
+        return None if _is_unknown(response) else detail.read_detail(self._checked(response))
+
+    def checkpoints(self, job_id: str) -> Checkpoints:
+        """``GET /jobs/:id/checkpoints``: counts, and the last completed and failed one."""
+        return detail.read_checkpoints(self._call("GET", f"/jobs/{job_id}/checkpoints"))
+
+    def checkpoint_interval(self, job_id: str) -> int | None:
+        """``GET /jobs/:id/checkpoints/config``: milliseconds between checkpoints; None for no checkpoints."""
+        interval = self._call("GET", f"/jobs/{job_id}/checkpoints/config").get("interval")
+        return int(interval) if isinstance(interval, int) and 0 < interval < 2**62 else None
+
+    def backpressure(self, job_id: str, vertex: str) -> Backpressure | None:
+        """``GET /jobs/:id/vertices/:v/backpressure``; None where it has not been measured yet."""
+        return detail.read_backpressure(self._call("GET", f"/jobs/{job_id}/vertices/{vertex}/backpressure"))
+
+    def watermarks(self, job_id: str, vertex: str) -> tuple[int | None, ...]:
+        """``GET /jobs/:id/vertices/:v/watermarks``: the input watermark of each subtask, in epoch ms.
+
+        Empty for a source, which has no input, and until the first metrics have come.
+        """
+        entries = self._entries(f"/jobs/{job_id}/vertices/{vertex}/watermarks")
+        values = (detail.number(entry["value"]) for entry in entries)
+        return tuple(None if value is None else detail.watermark(value) for value in values)
+
+    def metric_names(self, job_id: str, vertex: str) -> tuple[str, ...]:
+        """``GET /jobs/:id/vertices/:v/subtasks/metrics``: the names of what is measured."""
+        return tuple(e["id"] for e in self._entries(f"/jobs/{job_id}/vertices/{vertex}/subtasks/metrics"))
+
+    def metrics(self, job_id: str, vertex: str, names: Iterable[str]) -> dict[str, Metric]:
+        """Ask for metrics of a vertex's subtasks by name; those that are not measured are left out.
+
+        The JobManager collects them every ``metrics.fetcher.update-interval``, ten seconds by default.
+        """
+        found: dict[str, Metric] = {}
+        path = f"/jobs/{job_id}/vertices/{vertex}/subtasks/metrics"
+        for some in _requests(names):
+            for entry in self._entries(path, get=some, agg="min,max,sum"):
+                low, high, total = (detail.number(entry.get(name)) for name in ("min", "max", "sum"))
+                if low is not None and high is not None and total is not None:
+                    found[entry["id"]] = detail.Metric(low, high, total)
+        return found
+
+    def job_metrics(self, job_id: str, names: Iterable[str]) -> dict[str, float]:
+        """``GET /jobs/:id/metrics?get=…``, such as ``numRestarts``; what is not measured is left out."""
+        entries = self._entries(f"/jobs/{job_id}/metrics", get=",".join(names))
+        values = {entry["id"]: detail.number(entry.get("value")) for entry in entries}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def heap(self) -> tuple[int, int] | None:
+        """``GET /taskmanagers/metrics``: bytes of heap used and at most, of all TaskManagers together."""
+        names = ("Status.JVM.Memory.Heap.Used", "Status.JVM.Memory.Heap.Max")
+        entries = self._entries("/taskmanagers/metrics", get=",".join(names), agg="sum")
+        values = {entry["id"]: detail.number(entry.get("sum")) for entry in entries}
+        used, most = (values.get(name) for name in names)
+        return None if used is None or most is None else (int(used), int(most))
+
+    def savepoint(self, job_id: str, directory: str | None = None, *, timeout: float = _SAVEPOINT_S) -> str:
+        """Take a savepoint of a job that goes on (``POST /jobs/:id/savepoints``); returns its path.
+
+        Parameters
+        ----------
+        directory
+            Where to write it, as the cluster sees it; None for the cluster's own place.
+        timeout
+            Seconds to wait for it.
+
+        Raises
+        ------
+        JobFailed
+            The savepoint failed, or did not end in time; with the reason.
+        SdpError
+            The job is not known, or the cluster has no place for savepoints.
+        """
+        body: dict[str, Any] = {"cancel-job": False}
+        if directory is not None:
+            body["target-directory"] = directory
+        return self._await_savepoint(job_id, f"/jobs/{job_id}/savepoints", body, timeout)
+
+    def stop(
+        self,
+        job_id: str,
+        directory: str | None = None,
+        *,
+        drain: bool = False,
+        timeout: float = _SAVEPOINT_S,
+    ) -> str:
+        """Stop a job with a savepoint (``POST /jobs/:id/stop``); returns the savepoint's path.
+
+        Parameters
+        ----------
+        drain
+            Send the last watermark first: open windows fire, and the job is not meant to go on.
+
+        Raises
+        ------
+        JobFailed, SdpError
+            As :meth:`savepoint`; the job then goes on, or has failed for the reason given.
+        """
+        body: dict[str, Any] = {"drain": drain}
+        if directory is not None:
+            body["targetDirectory"] = directory
+        return self._await_savepoint(job_id, f"/jobs/{job_id}/stop", body, timeout)
+
+    def _await_savepoint(self, job_id: str, path: str, body: dict[str, Any], timeout: float) -> str:
+        state = self.state(job_id)
+        if state in TERMINAL | {"UNKNOWN"}:
+            what = "is not known to the JobManager" if state == "UNKNOWN" else f"is {state}"
+            raise SdpError(f"no savepoint of job {job_id}: it {what}", hint="%jobs lists the jobs that run")
+        response = self._send("POST", path, json=body)
+        if not response.is_success and "Config key [state.savepoints.dir]" in response.text:
+            raise SdpError(
+                f"no savepoint of job {job_id}: the cluster has no directory for savepoints",
+                hint="name a directory that the cluster can write, or set "
+                "execution.checkpointing.savepoint-dir on the cluster",
+            )
+        trigger = self._checked(response)["request-id"]
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            answer = self._call("GET", f"/jobs/{job_id}/savepoints/{trigger}")
+            if answer["status"]["id"] == "COMPLETED":
+                return _location(job_id, answer.get("operation") or {})
+            time.sleep(_POLL_S)
+        raise JobFailed(
+            f"the savepoint of job {job_id} has not ended within {timeout:g} s",
+            job_id=job_id,
+            hint="the job may be held up by back pressure: %jobs shows it; the savepoint may still complete",
+        )
 
     def upload_jar(self, jar: Path) -> str:
         """``POST /jars/upload``; returns the jar id."""
@@ -119,7 +266,10 @@ class JobManager:
         self._call("DELETE", f"/jars/{jar_id}")
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        return self._checked(self._send(method, path, **options))
+        return dict(self._checked(self._send(method, path, **options)))
+
+    def _entries(self, path: str, **params: str) -> list[dict[str, Any]]:
+        return list(self._checked(self._send("GET", path, params=params)))
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
@@ -130,9 +280,9 @@ class JobManager:
                 hint="check the profile's jobmanager in sdp.toml; for the embedded stack: sdp up",
             ) from None
 
-    def _checked(self, response: httpx.Response) -> dict[str, Any]:
+    def _checked(self, response: httpx.Response) -> Any:
         if response.is_success:
-            return dict(response.json()) if response.content else {}
+            return response.json() if response.content else {}
         try:
             errors = [str(error) for error in response.json()["errors"]]
         except (ValueError, KeyError):
@@ -144,6 +294,32 @@ class JobManager:
             hint=faults.hint(fault.reason, fault.stack),
             detail=fault.stack,
         )
+
+
+def _location(job_id: str, operation: dict[str, Any]) -> str:
+    cause = operation.get("failure-cause")
+    if cause is None:
+        return str(operation["location"])
+    fault = faults.read([cause.get("stack-trace") or cause.get("class", "")])
+    raise JobFailed(
+        f"the savepoint of job {job_id} failed: {fault.reason}",
+        job_id=job_id,
+        hint=faults.hint(fault.reason, fault.stack) or "every task has to run: %jobs shows the job's state",
+        detail=fault.stack,
+    )
+
+
+def _requests(names: Iterable[str]) -> list[str]:
+    """Join names by commas, into as many texts as one request line each can bear."""
+    requests: list[str] = []
+    for name in names:
+        if "," in name:
+            continue
+        if requests and len(requests[-1]) + len(name) < _LINE_BYTES:
+            requests[-1] += f",{name}"
+        else:
+            requests.append(name)
+    return requests
 
 
 def _is_unknown(response: httpx.Response) -> bool:
