@@ -308,14 +308,16 @@ def launch(name: str, layout: Layout, jars: Mapping[str, list[Path]], identity: 
     }
     configured = ["--configDir", str(layout.conf)]
     flags = _JVM_FLAGS[name]
+    python = sorted((home / "opt").glob("flink-python*.jar"))
     if name == "jobmanager":
         main = ["org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", *configured]
+        class_path += python  # SqlDriver compiles here, and reads Python functions to do so
     elif name == "taskmanager":
         main = ["org.apache.flink.runtime.taskexecutor.TaskManagerRunner", *configured]
         main += [f"-Dtaskmanager.resource-id={identity}"] if identity else []
     else:
         main = ["org.apache.flink.table.gateway.SqlGateway"]
-        class_path += [*jars["gateway"], *sorted((home / "opt").glob("flink-python*.jar"))]
+        class_path += [*jars["gateway"], *python]
     return Launch([*log, *main], class_path, [*flags, *opens], environment)
 
 
