@@ -26,6 +26,7 @@ TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 _SAVEPOINT_S, _POLL_S = 120.0, 0.1
 #: Netty refuses a request line of more than 4096 bytes.
 _LINE_BYTES = 2_000
+_NAMES_S, _NAMES_MOST = 10.0, 500
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class JobManager:
 
     def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
+        self._names: dict[tuple[str, str], tuple[float, tuple[str, ...]]] = {}
         self._client = httpx.Client(
             base_url=self.url,
             timeout=httpx.Timeout(60, connect=5),
@@ -141,17 +143,27 @@ class JobManager:
         return tuple(None if value is None else detail.watermark(value) for value in values)
 
     def metric_names(self, job_id: str, vertex: str) -> tuple[str, ...]:
-        """``GET /jobs/:id/vertices/:v/subtasks/metrics``: the names of what is measured."""
-        return tuple(e["id"] for e in self._entries(f"/jobs/{job_id}/vertices/{vertex}/subtasks/metrics"))
+        """``GET /jobs/:id/vertices/:v/subtasks/metrics``: the names of what is measured, kept for 10 s."""
+        now, key = time.monotonic(), (job_id, vertex)
+        at, known = self._names.get(key, (0.0, ()))
+        if known and now - at < _NAMES_S:
+            return known
+        names = tuple(e["id"] for e in self._entries(f"/jobs/{job_id}/vertices/{vertex}/subtasks/metrics"))
+        if len(self._names) >= _NAMES_MOST:
+            self._names.clear()
+        self._names[key] = (now, names)
+        return names
 
     def metrics(self, job_id: str, vertex: str, names: Iterable[str]) -> dict[str, Metric]:
         """Ask for metrics of a vertex's subtasks by name; those that are not measured are left out.
 
         The JobManager collects them every ``metrics.fetcher.update-interval``, ten seconds by default.
+        Its answer is empty where one of the names is not measured, so names are looked up first.
         """
+        measured = set(self.metric_names(job_id, vertex))
         found: dict[str, Metric] = {}
         path = f"/jobs/{job_id}/vertices/{vertex}/subtasks/metrics"
-        for some in _requests(names):
+        for some in _requests(name for name in names if name in measured):
             for entry in self._entries(path, get=some, agg="min,max,sum"):
                 low, high, total = (detail.number(entry.get(name)) for name in ("min", "max", "sum"))
                 if low is not None and high is not None and total is not None:

@@ -100,7 +100,7 @@ class ClusterVitals:
 
 
 def read(jobmanager: JobManager, job_id: str) -> Vitals:
-    """Ask about a job: two requests and one for each vertex, for at most six vertices.
+    """Ask about a job: two requests and one for each of at most six vertices, the first time two.
 
     Raises
     ------
