@@ -186,6 +186,6 @@ class Catalog:
 
 def _options(declaration: str) -> dict[str, str]:
     """Return the options of a CREATE TABLE that say what others it may have; no connection settings."""
-    cursor = scan(declaration, len(declaration))
+    cursor = scan(f"{declaration} ", len(declaration) + 1)
     given = statement_options(cursor.top) if cursor is not None else {}
     return {key: given[key] for key in ("connector", "format", "key.format", "value.format") if key in given}

@@ -99,10 +99,14 @@ def _tokens(text: str, base: int = 0) -> tuple[list[Token], Token | None]:
 
 
 def _after_quote(behind: str, quote: str) -> list[Token]:
-    """Return the tokens after the quote that closes on this line; of the next lines where none does."""
+    """Return the tokens after an open quote.
+
+    It is closed where an odd number of quotes follows on its line; else it is still to be closed, and
+    ends where its word does.
+    """
     line = behind.split("\n", 1)[0]
-    close = line.find(quote)
-    return _tokens(behind[close + 1 :] if close >= 0 else behind[len(line) :])[0]
+    closed = line.count(quote) % 2 == 1
+    return _tokens(behind[line.index(quote) + 1 if closed else _word_length(line) :])[0]
 
 
 def _word_length(text: str) -> int:

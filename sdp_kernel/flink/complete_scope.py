@@ -290,7 +290,7 @@ def scope_at(cursor: Cursor, names: Names) -> Scope:
 
 def output_of(text: str, names: Names) -> tuple[Field, ...]:
     """Return the columns that the last query in ``text`` yields, as far as they have a name."""
-    cursor = scan(text, len(text))
+    cursor = scan(f"{text} ", len(text) + 1)
     return _Reader(names).output(cursor.top) if cursor is not None else ()
 
 
