@@ -1,0 +1,232 @@
+// Puts living views in the place of static outputs, and tells the kernel which are seen.
+//
+// The kernel sends, over one comm: "views" (which outputs can live, and by which part), "part" (a script
+// and its style sheet, sent when one is asked for), "frame" (what a view is to draw now). How a part draws
+// is its own business: it exports create(root, act) → { draw(frame), destroy() }.
+
+const ALIVE_MS = 10_000;
+const LOOK_MS = 400;
+const AGAIN_MS = 1000;
+
+function initialize({ model, signal }) {
+  const page = Math.random().toString(36).slice(2);
+  const views = new Map(); // id → { part, hosts: Map(element → mount), frame }
+  const parts = new Map(); // name → { promise, resolve, reject }
+  const queue = new Set(); // views to draw, one for each animation frame
+  const seen = new Set(); // mounts in the viewport
+  const mounts = new WeakMap(); // root → mount
+  let told = "";
+  let greeted = -Infinity; // when hello was said; Infinity once it is answered
+  let drawing = 0;
+
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const mount = mounts.get(entry.target);
+      if (!mount) continue;
+      if (entry.isIntersecting) seen.add(mount);
+      else seen.delete(mount);
+      if (entry.isIntersecting) draw(mount.view);
+    }
+    tell();
+  });
+
+  // --- what the kernel says ---
+
+  function take(message) {
+    if (message.kind === "views") {
+      for (const [id, part] of Object.entries(message.views)) {
+        if (!views.has(id)) views.set(id, { id, part, hosts: new Map(), frame: null });
+      }
+      greeted = Infinity;
+      look();
+    } else if (message.kind === "part") {
+      load(message);
+    } else if (message.kind === "frame") {
+      const view = views.get(message.id);
+      if (!view) return;
+      // A frame holds what has changed: the rest is as it was.
+      view.frame = { ...view.frame, ...message };
+      for (const mount of view.hosts.values()) mount.dirty = true;
+      draw(view);
+    }
+  }
+
+  function part(name) {
+    if (!parts.has(name)) {
+      const waiting = {};
+      waiting.promise = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }));
+      waiting.asked = -Infinity;
+      parts.set(name, waiting);
+      ask();
+    }
+    return parts.get(name).promise;
+  }
+
+  // What a page says while a cell runs may wait for its end, until the front end has a subshell for the
+  // comm: so it is said again until it is answered.
+  function ask() {
+    const now = performance.now();
+    if (now - greeted > AGAIN_MS) {
+      greeted = now;
+      model.send({ event: "hello" });
+    }
+    for (const [name, waiting] of parts) {
+      if (waiting.loading || now - waiting.asked < AGAIN_MS) continue;
+      waiting.asked = now;
+      model.send({ event: "need", part: name });
+    }
+  }
+
+  async function load({ part: name, script, style, error }) {
+    const waiting = parts.get(name);
+    if (!waiting || waiting.loading) return;
+    waiting.loading = true;
+    if (error) return waiting.reject(new Error(error));
+    if (style && !document.getElementById(`sdp-style-${name}`)) {
+      const sheet = document.createElement("style");
+      sheet.id = `sdp-style-${name}`;
+      sheet.textContent = style;
+      document.head.append(sheet);
+    }
+    const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+    try {
+      waiting.resolve(await import(/* webpackIgnore: true */ url));
+    } catch (reason) {
+      waiting.reject(reason);
+    } finally {
+      URL.revokeObjectURL(url);
+    }
+  }
+
+  // --- outputs in the page ---
+
+  // An output is drawn anew when the kernel redraws its HTML, taken out of the page when it is scrolled
+  // away, and there twice in a second view of the notebook. So each is looked for, again and again.
+  function look() {
+    for (const view of views.values()) {
+      const hosts = document.getElementsByClassName(`sdp-live-${view.id}`);
+      for (const host of hosts) if (view.hosts.get(host)?.root.parentNode !== host) mount(view, host);
+    }
+    tell();
+  }
+
+  function mount(view, host) {
+    const old = [...view.hosts.values()].find((known) => !known.host.isConnected);
+    if (old) {
+      view.hosts.delete(old.host);
+      settle(old, host);
+      return;
+    }
+    const fresh = { view, host, root: document.createElement("div"), dirty: true, drawer: null };
+    fresh.root.className = "sdp-live-root";
+    fresh.root.dataset.lmSuppressShortcuts = "true"; // Enter on a button is the button's, not the notebook's
+    fresh.redrawn = new MutationObserver(look);
+    mounts.set(fresh.root, fresh);
+    settle(fresh, host);
+    part(view.part).then(
+      (module) => {
+        fresh.drawer = module.create(fresh.root, (action) => act(view, action), { part });
+        draw(view);
+      },
+      (reason) => console.warn("sdp: live view", reason),
+    );
+  }
+
+  function settle(mount, host) {
+    const places = [...mount.root.querySelectorAll("[data-keep-scroll]")].map((box) => [box, box.scrolled]);
+    const focused = mount.root.contains(document.activeElement) ? document.activeElement : mount.focused;
+    mount.host = host;
+    mount.view.hosts.set(host, mount);
+    host.append(mount.root);
+    if (mount.drawn) host.classList.add("sdp-live-on");
+    for (const [box, place] of places) if (place) [box.scrollLeft, box.scrollTop] = place;
+    if (focused && mount.root.contains(focused)) focused.focus({ preventScroll: true });
+    mount.redrawn.disconnect();
+    if (host.parentNode) mount.redrawn.observe(host.parentNode, { childList: true });
+    watcher.unobserve(mount.root);
+    watcher.observe(mount.root);
+  }
+
+  function act(view, action) {
+    model.send({ event: "act", id: view.id, action });
+  }
+
+  // --- drawing: one view an animation frame, and only where it is seen ---
+
+  function draw(view) {
+    if (view.frame) queue.add(view);
+    if (!drawing && queue.size) drawing = requestAnimationFrame(drawNext);
+  }
+
+  function drawNext() {
+    drawing = 0;
+    for (const view of queue) {
+      queue.delete(view);
+      let drew = false;
+      for (const mount of view.hosts.values()) {
+        if (!mount.drawer || !mount.dirty || !(seen.has(mount) || !mount.drawn)) continue;
+        mount.dirty = false;
+        drew = true;
+        try {
+          mount.drawer.draw(view.frame);
+          mount.drawn = true;
+          mount.host.classList.add("sdp-live-on");
+        } catch (reason) {
+          console.error("sdp: live view", reason);
+        }
+      }
+      if (drew) break;
+    }
+    if (queue.size) drawing = requestAnimationFrame(drawNext);
+  }
+
+  // --- what the page tells the kernel ---
+
+  function tell(anyway = false) {
+    const mounted = [...views.values()].filter((v) => [...v.hosts.keys()].some((host) => host.isConnected));
+    const visible = document.hidden ? [] : [...new Set([...seen].map((mount) => mount.view))];
+    const now = JSON.stringify([mounted.map((v) => v.id), visible.map((v) => v.id)]);
+    if (now === told && !anyway) return;
+    told = now;
+    const [mountedIds, seenIds] = JSON.parse(now);
+    model.send({ event: "alive", page, mounted: mountedIds, seen: seenIds });
+  }
+
+  const onHide = () => tell();
+  const onFocus = ({ target }) => {
+    const mount = mounts.get(target.closest?.(".sdp-live-root"));
+    if (mount) mount.focused = target;
+  };
+  const onLeave = () => model.send({ event: "bye", page });
+  const looking = setInterval(() => (look(), ask()), LOOK_MS);
+  const beating = setInterval(() => views.size && tell(true), ALIVE_MS);
+  document.addEventListener("visibilitychange", onHide);
+  document.addEventListener("focusin", onFocus);
+  window.addEventListener("pagehide", onLeave);
+  model.on("msg:custom", take);
+  ask();
+
+  // The kernel is gone: what the outputs hold as HTML is shown again.
+  function leave() {
+    clearInterval(looking);
+    clearInterval(beating);
+    cancelAnimationFrame(drawing);
+    document.removeEventListener("visibilitychange", onHide);
+    document.removeEventListener("focusin", onFocus);
+    window.removeEventListener("pagehide", onLeave);
+    watcher.disconnect();
+    for (const view of views.values()) {
+      for (const mount of view.hosts.values()) {
+        mount.redrawn.disconnect();
+        mount.drawer?.destroy();
+        mount.root.remove();
+        mount.host.classList.remove("sdp-live-on");
+      }
+    }
+    views.clear();
+  }
+  signal?.addEventListener("abort", leave);
+  return signal ? undefined : leave;
+}
+
+export default { initialize };

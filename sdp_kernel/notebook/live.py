@@ -1,0 +1,149 @@
+"""A live table of one query: what the page is sent of it, and what the user asks for.
+
+A frame is one page of the table, as texts. How it gets to the page is in ``live_host``, how it is
+drawn there in ``live_table.js``.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel.notebook import display, html
+from sdp_kernel.notebook.live_head import Rates, head
+from sdp_kernel.notebook.live_host import HOST, LiveView, can_widget, part
+
+if TYPE_CHECKING:
+    from sdp_kernel.flink.query import Query
+    from sdp_kernel.flink.rows import Window
+
+__all__ = ["Live", "can_widget"]
+
+SIZES = (10, 25, 50, 100, 250)
+_SIZE = 25
+_HEAD_S = 0.9
+
+HOST.parts["table"] = part("live_table.js", "live.css")
+
+
+class Live(LiveView):
+    """The live table of a query: ``draw()`` in its cell, ``end()`` when it is over.
+
+    Between them it draws itself, also for a query in the background. Rows can be sorted and paged
+    for as long as the query is in memory.
+    """
+
+    part = "table"
+
+    def __init__(self, query: Query, *, jobmanager_url: str | None = None) -> None:
+        super().__init__(query)
+        self._url = jobmanager_url
+        self._rates = Rates()
+        self._offset, self._size = 0, _SIZE
+        self._sort: str | None = None
+        self._descending = False
+        self._paused_at: int | None = None
+        self._sent: tuple[Any, ...] = ()
+        self._head_at = 0.0
+
+    def static(self, query: Query, *, last: bool) -> dict[str, Any]:
+        """Return the first rows as HTML and as text."""
+        del last
+        markup, text = display.query_bundle(query)
+        return {"text/html": markup, "text/plain": text}
+
+    def take(self, action: dict[str, Any]) -> None:
+        """Sort, page, pause, go on, or stop."""
+        query = self.query
+        with self.lock:
+            match action:
+                case {"do": "sort", "column": str(column), "descending": bool(descending)}:
+                    self._sort, self._descending, self._offset = column, descending, 0
+                case {"do": "sort", "column": None}:
+                    self._sort, self._offset = None, 0
+                case {"do": "page", "offset": int(offset), "size": int(size)}:
+                    self._offset, self._size = max(offset, 0), min(max(size, 1), SIZES[-1])
+                case {"do": "pause"} if query is not None:
+                    self._paused_at = query.changes
+                case {"do": "resume"}:
+                    self._paused_at = None
+                case {"do": "stop"} if query is not None:
+                    query.ask_to_end("stopped")
+                    threading.Thread(target=query.stop, daemon=True, name="sdp-live-stop").start()
+
+    def frame(self, now: float, *, whole: bool) -> dict[str, Any] | None:
+        """Return the head, and one page of rows unless they are as they were."""
+        query = self.query
+        if query is None:
+            return {"gone": "this result is not in memory any more: run the cell again"}
+        with self.lock:
+            paused, view = self._paused_at, (self._sort, self._descending, self._offset, self._size)
+        state = (query.changes, query.state, len(query.columns), view)
+        as_it_was = state[1:] == self._sent[1:] if paused is not None else state == self._sent
+        if not whole and as_it_was and (query.state != "running" or now - self._head_at < _HEAD_S):
+            return None
+        self._head_at = now
+        frame: dict[str, Any] = {
+            "title": self.title,
+            "head": head(query, self._rates, now, jobmanager_url=self._url),
+            "paused": paused is not None,
+            "passed": query.changes - paused if paused is not None else 0,
+            "note": self._note(query),
+        }
+        if whole or not as_it_was:
+            frame["table"] = self._table(query)
+            self._sent = state
+        return frame
+
+    def _note(self, query: Query) -> str:
+        if query.error is not None:
+            return str(query.error).split("\n", 1)[0]
+        if query.state == "limit":
+            return f"stopped at {query.limit} rows: raise --limit for more"
+        dropped = query.rows.dropped if query.rows is not None else 0
+        if dropped:
+            return f"{html.number(dropped)} older rows are not kept; raise --keep for more"
+        return self.silence
+
+    def _table(self, query: Query) -> dict[str, Any] | None:
+        """Return one page as texts."""
+        if query.rows is None:
+            return None
+        with self.lock:
+            sort, descending, offset, size = self._sort, self._descending, self._offset, self._size
+        names = [column.name for column in query.columns]
+        sort = sort if sort in names else None
+        window, offset = _page(query, offset, size, sort, descending=descending)
+        texts = [
+            [None if value is None else html.cell_text(value) for value in column.to_pylist()]
+            for column in window.table.columns
+        ]
+        return {
+            "columns": [
+                [column.name, column.type.sql().removesuffix(" NOT NULL"), html.is_number(field.type)]
+                for column, field in zip(query.columns, window.table.schema, strict=True)
+            ],
+            "keys": [names.index(name) for name in query.upsert_key if name in names],
+            "ids": window.ids,
+            "rows": list(zip(*texts, strict=True)) if texts else [],
+            "total": _total(query, window),
+            "offset": offset,
+            "size": size,
+            "sizes": SIZES,
+            "sort": sort,
+            "descending": descending,
+        }
+
+
+def _total(query: Query, window: Window) -> int:
+    return window.total if query.limit is None else min(window.total, query.limit)
+
+
+def _page(query: Query, offset: int, size: int, sort: str | None, *, descending: bool) -> tuple[Window, int]:
+    """Return a page that exists: the last where the table has become shorter."""
+    window = query.window(offset, size, sort=sort, descending=descending)
+    total = _total(query, window)
+    if offset and offset >= total:
+        offset = max((total - 1) // size, 0) * size
+        window = query.window(offset, size, sort=sort, descending=descending)
+    return window, offset
