@@ -297,7 +297,10 @@ def launch(name: str, layout: Layout, jars: Mapping[str, list[Path]], identity: 
     home = flink_home()
     opens = _module_options(home)
     lib = sorted((home / "lib").glob("*.jar"), key=lambda jar: (jar.name.startswith("flink-dist"), jar.name))
-    class_path = [*jars["flink"], *lib]
+    # SqlDriver compiles Python functions in the JobManager; a TaskManager that has the jar of its own does
+    # not load its classes anew for each job, which filled the metaspace after some forty jobs
+    python = sorted((home / "opt").glob("flink-python*.jar"))
+    class_path = [*jars["flink"], *lib, *python]
     environment = {
         "FLINK_CONF_DIR": str(layout.conf),
         "FLINK_LIB_DIR": str(home / "lib"),
@@ -308,16 +311,14 @@ def launch(name: str, layout: Layout, jars: Mapping[str, list[Path]], identity: 
     }
     configured = ["--configDir", str(layout.conf)]
     flags = _JVM_FLAGS[name]
-    python = sorted((home / "opt").glob("flink-python*.jar"))
     if name == "jobmanager":
         main = ["org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", *configured]
-        class_path += python  # SqlDriver compiles here, and reads Python functions to do so
     elif name == "taskmanager":
         main = ["org.apache.flink.runtime.taskexecutor.TaskManagerRunner", *configured]
         main += [f"-Dtaskmanager.resource-id={identity}"] if identity else []
     else:
         main = ["org.apache.flink.table.gateway.SqlGateway"]
-        class_path += [*jars["gateway"], *python]
+        class_path += jars["gateway"]
     return Launch([*log, *main], class_path, [*flags, *opens], environment)
 
 
