@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 import traceback
 import types
@@ -38,14 +39,14 @@ class Function:
 class Cell:
     """A cell's module: its name, its text, its functions, and what it gives the notebook.
 
-    ``values`` are the names the cell defines; functions of Flink's are there as :class:`Local`.
+    ``exports`` are the names the cell defines; functions of Flink's are there as :class:`Local`.
     """
 
     source: Source
     module: str
     text: str
     functions: tuple[Function, ...]
-    values: Mapping[str, Any] = field(repr=False, compare=False)
+    exports: Mapping[str, Any] = field(repr=False, compare=False)
 
 
 def load(text: str, names: Sequence[str] = (), *, first_line: int = 1) -> Cell:
@@ -79,23 +80,25 @@ def load(text: str, names: Sequence[str] = (), *, first_line: int = 1) -> Cell:
         function_source.check_calls(source, decorated)
         chosen = _chosen(source, module, names, decorated)
         epilogue, functions = _epilogue(source, module, chosen)
-        exec(compile(epilogue, module.__file__, "exec"), vars(module))  # noqa: S102 - the user's own cell
+        exec(compile(epilogue, module.__file__, "exec", dont_inherit=True), vars(module))  # noqa: S102 - the user's own cell
     except BaseException:
         del sys.modules[name]
         raise
-    values = {
+    exports = {
         found: Local(value) if is_wrapper(value) else value
         for found, value in vars(module).items()
         if not found.startswith(("__", _OBJECT_PREFIX))
     }
-    return Cell(source, name, source.module_text(epilogue), tuple(functions), values)
+    return Cell(source, name, source.module_text(epilogue), tuple(functions), exports)
 
 
 def _run(source: Source, module: types.ModuleType) -> None:
-    """Run the cell's text as the body of a module."""
+    """Run the cell's text as the body of a module; tracebacks find its lines."""
     path = module.__file__ or ""
+    text = source.module_text("")
+    linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
     try:
-        exec(compile(source.text, path, "exec"), vars(module))  # noqa: S102 - the user's own cell
+        exec(compile(text, path, "exec", dont_inherit=True), vars(module))  # noqa: S102 - the user's own cell
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "pyflink":
             raise UsageError(
@@ -106,7 +109,7 @@ def _run(source: Source, module: types.ModuleType) -> None:
         raise source.error(
             said,
             hint="the cell has to run by itself, as a module",
-            line=frames[-1].lineno or 1 if frames else 1,
+            line=(frames[-1].lineno or 1) - source.offset if frames else 1,
         ) from error
 
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError, UsageError
-from sdp_kernel.flink import function_cell, function_faults
+from sdp_kernel.flink import function_faults
 from sdp_kernel.flink.function_source import MODULE_PREFIX, FunctionError
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.script import identifier
 from sdp_kernel.references import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from sdp_kernel.flink.function_cell import Cell, Function
@@ -59,9 +59,9 @@ class Registration:
         return self.cell.functions
 
     @property
-    def values(self) -> Mapping[str, Any]:
+    def exports(self) -> Mapping[str, Any]:
         """The names the cell defines; functions of Flink's as plain callables."""
-        return self.cell.values
+        return self.cell.exports
 
 
 class Functions:
@@ -83,26 +83,16 @@ class Functions:
         self.directory = directory
         self.shared = shared
 
-    def register(
-        self, text: str, names: Sequence[str] = (), *, first_line: int = 1, name: str | None = None
-    ) -> Registration:
+    def register(self, cell: Cell) -> Registration:
         """Register the functions of a cell; a function of that name is replaced.
-
-        Parameters
-        ----------
-        names, first_line
-            As :func:`sdp_kernel.flink.function_cell.load` takes them.
-        name
-            The cell's, for the ledger.
 
         Raises
         ------
         FunctionError
-            The cell is not right, or Flink cannot read a function. What was registered before stays.
+            Flink cannot read a function, or has one of that name. What was registered before stays.
         UsageError
             The gateway does not see the module, or cannot run Python.
         """
-        cell = function_cell.load(text, names, first_line=first_line)
         file = store(self.directory, cell.module, cell.text)
         known = in_force(self.session.ledger.shaping)
         wanted = {found.name.lower(): (cell.module, found.target) for found in cell.functions}
@@ -120,7 +110,7 @@ class Functions:
         for found in cell.functions:
             statements.append(f"DROP TEMPORARY SYSTEM FUNCTION IF EXISTS {identifier(found.name)}")
             statements.append(create(found.name, cell.module, found.target))
-        self.session.execute(";\n".join(s.replace("${", "$${") for s in statements), name=name)
+        self.session.execute(";\n".join(s.replace("${", "$${") for s in statements))
         return Registration(cell, file, fresh=True, reserved=self._reserved(cell))
 
     def _files(self) -> list[str]:

@@ -30,12 +30,13 @@ class UdfMagics(Magics):
     @cell_magic
     def flinkudf(self, line: str, cell: str) -> None:
         """Register the cell's Python functions in the session; they work in the notebook too."""
+        from sdp_kernel.flink import function_cell  # noqa: PLC0415
         from sdp_kernel.notebook import display  # noqa: PLC0415
 
         args = parsed(self.flinkudf, line)
-        workbench = self._owner.workbench
-        done = functions_of(workbench).register(cell, args.names, first_line=2)
-        self._shell.user_ns.update(done.values)
+        loaded = function_cell.load(cell, args.names, first_line=2)
+        done = functions_of(self._owner.workbench).register(loaded)
+        self._shell.user_ns.update(done.exports)
         display.show(*bundle(done))
 
 
