@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -46,3 +47,20 @@ def parsed(magic: Any, line: str) -> Namespace:
     """
     arguments: Namespace = magic.parser.parse_args(words(line))
     return arguments
+
+
+def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+    """Split each NAME=VALUE of an option that may be given several times."""
+    return dict(pair(text, option) for text in texts or [])
+
+
+def check_variable(name: str | None) -> None:
+    """Refuse what cannot be a variable's name.
+
+    Raises
+    ------
+    IPython.core.error.UsageError
+        It is no identifier, or a keyword.
+    """
+    if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
+        raise BadUsage(f"{name!r} cannot be a variable's name")

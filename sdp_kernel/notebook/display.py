@@ -26,6 +26,7 @@ _STATES = {
     "timeout": ("stopped at time-out", "warn"),
     "idle": ("stopped when quiet", "good"),
     "interrupted": ("interrupted", "warn"),
+    "stopped": ("stopped", "warn"),
     "failed": ("failed", "bad"),
 }
 
@@ -77,7 +78,8 @@ def query_bundle(q: Query) -> tuple[str, str]:
     if statement.runs_job:
         return html.panel(head), f"{title}: {state}, job {q.job_id}"
     if q.rows is None or (not statement.is_query and _only_ok(q)):
-        return html.panel(head), f"{title}: {state}"
+        said = remarks(q)
+        return html.panel(head, *map(html.note, said)), "\n".join([f"{title}: {state}", *said])
     shown = q.head(SHOWN_ROWS)
     one_text = not statement.is_query and shown.num_columns == 1 and shown.num_rows == 1
     body = html.pre(str(shown.column(0)[0].as_py())) if one_text else html.table(shown, _types(q))
@@ -88,8 +90,20 @@ def query_bundle(q: Query) -> tuple[str, str]:
         else ""
     )
     advice = f"raise --limit for more than {q.limit} rows" if q.state == "limit" else ""
-    notes = html.note("; ".join(part for part in (more, advice) if part))
+    notes = html.note("; ".join(part for part in (more, advice, *remarks(q)) if part))
     return html.panel(head, body, notes), _query_text(q, shown, state, title)
+
+
+def remarks(q: Query) -> list[str]:
+    """Return what a reader of the rows has to know: rows let go, runs begun again, why it failed."""
+    found = []
+    if q.rows is not None and q.rows.dropped:
+        found.append(f"the oldest {html.number(q.rows.dropped)} rows are let go; --keep keeps more")
+    if q.runs > 1:
+        found.append(f"run {q.runs}: something under it was lost, and it began again")
+    if q.background and q.error is not None:
+        found.append(str(q.error))
+    return found
 
 
 def _what(q: Query) -> str:
@@ -108,7 +122,7 @@ def _query_text(q: Query, shown: pa.Table, state: str, title: str) -> str:
     if not q.statement.is_query and shown.num_columns == 1 and shown.num_rows == 1:
         return str(shown.column(0)[0].as_py())
     count = f"{len(q)} row{'' if len(q) == 1 else 's'}"
-    return f"{title}: {state}, {count}\n{table_text(shown)}"
+    return "\n".join([f"{title}: {state}, {count}", table_text(shown), *remarks(q)])
 
 
 def table_text(table: pa.Table) -> str:

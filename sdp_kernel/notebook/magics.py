@@ -1,21 +1,22 @@
 """The magics: they parse, call the workbench, and hand over to display. Nothing else.
 
-``%sdp``, ``%%flinksql``, ``%jobs``, ``%promote``; those about topics are in ``topic_magics``.
+``%sdp`` and ``%promote``; those about SQL and jobs are in ``sql_magics``, about topics in ``topic_magics``.
 """
 
 from __future__ import annotations
 
 import atexit
-import keyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError as BadUsage
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from sdp_kernel.notebook.arguments import pair, parsed
+from sdp_kernel.notebook.arguments import parsed
 from sdp_kernel.notebook.arguments import words as split
+from sdp_kernel.notebook.source import current_cell, notebook_path
+from sdp_kernel.notebook.sql_magics import SqlMagics
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -23,37 +24,34 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.query import Query
     from sdp_kernel.workbench import Workbench
 
-DEFAULT_LIMIT = 10_000
 _MAGICS: dict[int, SdpMagics] = {}
 
 
 def register(ipython: InteractiveShell) -> None:
-    """Register the magics with a shell."""
-    if id(ipython) not in _MAGICS:
-        _MAGICS[id(ipython)] = SdpMagics(ipython)
-        atexit.register(_MAGICS[id(ipython)].close)
-        from sdp_kernel.notebook.topic_magics import TopicMagics  # noqa: PLC0415
+    """Register the magics with a shell, complete what they take, and answer while cells run."""
+    if id(ipython) in _MAGICS:
+        return
+    magics = _MAGICS[id(ipython)] = SdpMagics(ipython)
+    atexit.register(magics.at_exit)
+    from sdp_kernel.notebook import busy, completion  # noqa: PLC0415
+    from sdp_kernel.notebook.topic_magics import TopicMagics  # noqa: PLC0415
+    from sdp_kernel.notebook.udf_magics import UdfMagics  # noqa: PLC0415
 
-        magics = _MAGICS[id(ipython)]
-        ipython.register_magics(magics, TopicMagics(ipython, magics))
+    ipython.register_magics(magics, magics.sql, TopicMagics(ipython, magics), UdfMagics(ipython, magics))
+    completion.register(ipython, magics)
+    busy.install(ipython)
 
 
 def unregister(ipython: InteractiveShell) -> None:
     """Close the shell's workbench."""
     magics = _MAGICS.pop(id(ipython), None)
     if magics is not None:
-        atexit.unregister(magics.close)
+        from sdp_kernel.notebook import busy, completion  # noqa: PLC0415
+
+        busy.uninstall(ipython)
+        completion.unregister(ipython)
+        atexit.unregister(magics.at_exit)
         magics.close()
-
-
-def _params(pairs: list[str] | None) -> dict[str, str]:
-    return dict(pair(text, "--param") for text in pairs or [])
-
-
-def check_variable(name: str | None) -> None:
-    """Refuse what cannot be a variable's name."""
-    if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
-        raise BadUsage(f"{name!r} cannot be a variable's name")
 
 
 @magics_class
@@ -65,6 +63,7 @@ class SdpMagics(Magics):
         self._shell = shell
         self._workbench: Workbench | None = None
         self._profile = "local"
+        self.sql = SqlMagics(shell, self)
 
     @property
     def workbench(self) -> Workbench:
@@ -73,8 +72,29 @@ class SdpMagics(Magics):
             from sdp_kernel.notebook.progress import StackProgress  # noqa: PLC0415
             from sdp_kernel.workbench import connect  # noqa: PLC0415
 
-            self._workbench = connect(self._profile, notify=_notify, progress=StackProgress())
+            self._workbench = connect(
+                self._profile,
+                notify=_notify,
+                progress=StackProgress(),
+                owners=_owners(self._shell),
+                on_taken_over=self._taken_over,
+            )
         return self._workbench
+
+    @property
+    def opened(self) -> Workbench | None:
+        """The workbench where one is open; asking opens none."""
+        return self._workbench
+
+    def _taken_over(self, query: Query) -> None:
+        if query.name is not None:
+            self.keep(query.name, query)
+
+    def at_exit(self) -> None:
+        """Close at the process's end; where the kernel restarts, background queries wait for it."""
+        if self._workbench is not None:
+            self._workbench.close(leave_background=_restarts(self._shell))
+            self._workbench = None
 
     def close(self) -> None:
         """Close the workbench, if one is open."""
@@ -114,70 +134,18 @@ class SdpMagics(Magics):
                 raise BadUsage("%sdp up | down | status | logs COMPONENT | connect PROFILE | workbench")
         return None
 
-    @magic_arguments()
-    @argument("name", nargs="?", help="variable for the Query; also its name for %%promote")
-    @argument(
-        "--limit", type=int, default=DEFAULT_LIMIT, help="stop a SELECT at so many rows (10000; 0: none)"
-    )
-    @argument("--timeout", type=float, help="stop a SELECT after so many seconds")
-    @argument("--idle", type=float, help="stop a SELECT when nothing changed for so many seconds")
-    @argument("--param", action="append", metavar="NAME=VALUE", help="a value for ${NAME}")
-    @cell_magic
-    def flinksql(self, line: str, cell: str) -> None:
-        """Run Flink SQL; rows show as they come."""
-        args = parsed(self.flinksql, line)
-        check_variable(args.name)
-        params = _params(args.param)
-        self.run(
-            cell,
-            name=args.name,
-            limit=args.limit or None,
-            timeout=args.timeout,
-            idle=args.idle,
-            params=params,
-            first_line=2,
-        )
-
-    def run(self, text: str, *, name: str | None, **options: Any) -> None:
-        """Run SQL and draw what comes."""
-        from sdp_kernel.notebook import display  # noqa: PLC0415
-
-        view = display.View()
-
-        def start(query: Query) -> None:
-            nonlocal view
-            view = display.View()
-            self.keep(name or "_query", query)
-            if query.statement.is_query:
-                display.query(view, query)
-
-        def redraw(query: Query) -> None:
-            if query.statement.is_query:
-                display.query(view, query)
-
-        def end(query: Query) -> None:
-            display.query(view, query)
-
-        self.workbench.sql(text, name=name, on_start=start, on_update=redraw, on_statement=end, **options)
-
     def keep(self, name: str, value: Any) -> None:
         """Put a value into the user's name space."""
         self._shell.user_ns[name] = value
 
-    @magic_arguments()
-    @argument("action", nargs="?", choices=["cancel"], help="cancel a job")
-    @argument("job", nargs="?", help="the job's id, or its name")
-    @line_magic
-    def jobs(self, line: str) -> None:
-        """List the session cluster's jobs; ``%jobs cancel JOB`` cancels one."""
-        from sdp_kernel.notebook import display  # noqa: PLC0415
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The user's variables."""
+        return dict(self._shell.user_ns)
 
-        args = parsed(self.jobs, line)
-        if args.action == "cancel":
-            if not args.job:
-                raise BadUsage("%jobs cancel JOB")
-            self.workbench.cancel(args.job)
-        display.jobs(self.workbench.jobs(), url=self.workbench.jobmanager.url)
+    def run(self, text: str, *, name: str | None) -> None:
+        """Run SQL and draw what comes."""
+        self.sql.run(text, name=name)
 
     @magic_arguments()
     @argument("name", help="the NAME of a %%%%flinksql cell")
@@ -192,7 +160,6 @@ class SdpMagics(Magics):
     def promote(self, line: str) -> Any:
         """Turn a validated cell into a job definition on a branch of the team's repository."""
         from sdp_kernel.notebook import display  # noqa: PLC0415
-        from sdp_kernel.notebook.source import current_cell, notebook_path  # noqa: PLC0415
 
         args = parsed(self.promote, line)
         notebook = notebook_path(self._shell.user_ns)
@@ -213,6 +180,19 @@ class SdpMagics(Magics):
         applied = plan.apply(run=args.run)
         display.show(applied.to_html(), applied.to_text())
         return None
+
+
+def _owners(shell: InteractiveShell) -> tuple[str, ...]:
+    """Return what a kernel has in common with the one after its restart: connection file, notebook."""
+    file = getattr(getattr(getattr(shell, "kernel", None), "parent", None), "connection_file", "")
+    notebook = notebook_path(shell.user_ns)
+    return tuple(str(path) for path in (file, notebook) if path)
+
+
+def _restarts(shell: InteractiveShell) -> bool:
+    """Whether the kernel ends in order to start again: what ipykernel was told, where it was told."""
+    message = getattr(getattr(shell, "kernel", None), "_shutdown_message", None) or {}
+    return bool(message.get("content", {}).get("restart"))
 
 
 def _notify(line: str) -> None:

@@ -10,8 +10,7 @@ from IPython.core.error import UsageError as BadUsage
 from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from sdp_kernel.notebook.arguments import pair, parsed
-from sdp_kernel.notebook.magics import check_variable
+from sdp_kernel.notebook.arguments import check_variable, pair, parsed
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from sdp_kernel.flink.hints import Reach
     from sdp_kernel.flink.jobs import Job, JobManager
+    from sdp_kernel.flink.parameters import Rendered
+    from sdp_kernel.flink.plan import Plan
     from sdp_kernel.flink.query import Query
+    from sdp_kernel.flink.script import Statement
     from sdp_kernel.flink.session import Session
+    from sdp_kernel.flink.vitals import Vitals
+    from sdp_kernel.settings import Settings
 
 _SAVEPOINT = "execution.state-recovery.path"
 
@@ -20,6 +26,8 @@ class SqlSide:
     """The half of a workbench that asks Flink."""
 
     queries: dict[str, Query]
+    settings: Settings
+    _embedded: bool
 
     @property
     def session(self) -> Session:
@@ -38,6 +46,10 @@ class SqlSide:
         params: Mapping[str, object] | None = None,
         first_line: int = 1,
         background: bool = False,
+        start: str | None = None,
+        until: str | None = None,
+        batch: bool = False,
+        frames: Mapping[str, Any] | None = None,
         savepoint: str | None = None,
         config: Mapping[str, str] | None = None,
         on_start: Callable[[Query], None] | None = None,
@@ -62,6 +74,13 @@ class SqlSide:
             The cell's line the text starts at, for the places errors name.
         background
             Return while the last statement's query runs: ``query.wait()``, ``query.stop()``.
+        start, until
+            From and until when Kafka tables are read, whatever their declarations say:
+            :func:`sdp_kernel.flink.hints.reach`.
+        batch
+            Run in batch mode; Kafka tables without an end are read up to now.
+        frames
+            DataFrames, Arrow tables or queries to use as tables, by the tables' names.
         savepoint
             Where the state of the queries and jobs is read from.
         config
@@ -84,7 +103,9 @@ class SqlSide:
         before = self.queries.get(name) if name is not None else None
         if before is not None:
             before.stop()
-        settings = dict(config or {})
+        reach = _reach(start, until, batch=batch)
+        settings = _settings(config, batch=batch)
+        self._declare(frames)
         if savepoint is not None:
             settings[_SAVEPOINT] = savepoint
         return self.session.execute(
@@ -98,10 +119,72 @@ class SqlSide:
             first_line=first_line,
             background=background,
             config=settings,
+            rewrite=self._rewrite(reach),
             on_start=started,
             on_update=on_update,
             on_statement=on_statement,
         )
+
+    def explain(
+        self,
+        text: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        start: str | None = None,
+        until: str | None = None,
+        batch: bool = False,
+        frames: Mapping[str, Any] | None = None,
+        config: Mapping[str, str] | None = None,
+        first_line: int = 1,
+    ) -> Plan:
+        """Ask Flink for the plan of the last statement of a text; nothing is run.
+
+        Parameters
+        ----------
+        params, start, until, batch, frames, config, first_line
+            As in :meth:`sql`.
+
+        Raises
+        ------
+        UsageError
+            The text has no statement, or its last one has no plan.
+        StatementError
+            Flink rejects it.
+        """
+        from sdp_kernel.flink import plan  # noqa: PLC0415
+        from sdp_kernel.flink.script import split  # noqa: PLC0415
+
+        statements = split(text)
+        if not statements or not (statements[-1].is_query or statements[-1].runs_job):
+            what = statements[-1].kind if statements else "nothing"
+            raise UsageError(
+                f"there is no plan of {what}", hint="explain a SELECT, an INSERT or a statement set"
+            )
+        self._declare(frames)
+        statement = statements[-1]
+        rendered = self.session.render(statement.text, params)
+        rewrite = self._rewrite(_reach(start, until, batch=batch))
+        return plan.explain(
+            self.session,
+            rendered if rewrite is None else rewrite(statement, rendered),
+            config=_settings(config, batch=batch),
+            source=text,
+            start=statement.start,
+            first_line=first_line,
+        )
+
+    def _declare(self, frames: Mapping[str, Any] | None) -> None:
+        """Make tables of frames, in the session."""
+        for name, frame in (frames or {}).items():
+            from sdp_kernel.flink import frame_table  # noqa: PLC0415
+
+            directory = self.settings.make_state_dir() / "frames"
+            frame_table.declare(self.session, name, frame, directory, shared_disk=self._embedded)
+
+    def _rewrite(self, reach: Reach) -> Callable[[Statement, Rendered], Rendered] | None:
+        from sdp_kernel.flink.hints import rewriter  # noqa: PLC0415
+
+        return None if reach.empty else rewriter(self.session, reach, self.session.notify)
 
     def query(self, name: str) -> Query:
         """Return the query of a name.
@@ -173,3 +256,50 @@ class SqlSide:
         """
         for known in self.job(job):
             self.jobmanager.cancel(known.id)
+
+    def savepoint(
+        self, job: str, *, directory: str | None = None, stop: bool = False, drain: bool = False
+    ) -> list[str]:
+        """Take a savepoint of a job, as :meth:`job` finds it; returns where it is.
+
+        Parameters
+        ----------
+        directory
+            Where to write it, as the cluster sees it; the cluster's own place by default.
+        stop
+            End the job with it.
+        drain
+            With ``stop``: let windows fire first, as at the end of the data.
+
+        Raises
+        ------
+        UsageError
+            No running job is meant.
+        JobFailed, SdpError
+            The savepoint failed, with the reason.
+        """
+        if drain and not stop:
+            raise UsageError("only a job that is stopped can be drained", hint="leave --drain out")
+        manager = self.jobmanager
+        return [
+            manager.stop(known.id, directory, drain=drain) if stop else manager.savepoint(known.id, directory)
+            for known in self.job(job)
+        ]
+
+    def vitals(self, jobs: Iterable[Job]) -> dict[str, Vitals]:
+        """Return the vital signs of the jobs that run, by id."""
+        from sdp_kernel.flink.vitals import read  # noqa: PLC0415
+
+        return {job.id: read(self.jobmanager, job.id) for job in jobs if not job.done}
+
+
+def _reach(start: str | None, until: str | None, *, batch: bool) -> Reach:
+    from sdp_kernel.flink.hints import reach  # noqa: PLC0415
+
+    return reach(start, until, batch=batch)
+
+
+def _settings(config: Mapping[str, str] | None, *, batch: bool) -> dict[str, str]:
+    from sdp_kernel.flink.hints import BATCH  # noqa: PLC0415
+
+    return {**(BATCH if batch else {}), **(config or {})}
