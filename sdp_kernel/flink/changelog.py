@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sdp_kernel.flink.results import INSERT, UPDATE_AFTER, UPDATE_BEFORE
+from sdp_kernel.flink.results import change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-_ADDS = frozenset({INSERT, UPDATE_AFTER})
+#: A change's first byte tells INSERT, DELETE and the two updates apart, its eighth these two.
+_INSERT, _UPDATE, _BEFORE = ord("I"), ord("U"), ord("B")
+_WHICH = len("UPDATE_")
+_ROW_OF_INSERT, _ROW_OF_BEFORE, _ROW_OF_AFTER = (
+    len(change(kind, b"")) for kind in ("INSERT", "UPDATE_BEFORE", "UPDATE_AFTER")
+)
+#: Places kept for an UPDATE_AFTER to come; a filter can let its UPDATE_BEFORE alone pass.
+_SPARE = 10_000
 
 
 class Changelog:
@@ -44,32 +50,50 @@ class Changelog:
 
     def apply(self, changes: Iterable[tuple[str, bytes]]) -> None:
         """Apply changes in order; a kind is a name of Flink's ``RowKind``."""
+        self.take([change(kind, row) for kind, row in changes])
+
+    def take(self, changes: list[bytes]) -> None:
+        """Apply changes in order, each as :func:`sdp_kernel.flink.results.change` writes them."""
         rows, place, more, freed = self._rows, self._place, self._more, self._freed
-        count = 0
-        for kind, row in changes:
-            count += 1
-            if kind in _ADDS:
-                if kind == UPDATE_AFTER and freed:
-                    slot = freed.pop()
-                else:
-                    slot = self._next
-                    self._next += 1
-                rows[slot] = row
-                if place.setdefault(row, slot) != slot:
-                    more.setdefault(row, []).append(slot)
-            elif row not in place:
-                self.unmatched += 1
+        for text in changes:
+            first = text[0]
+            if first == _UPDATE and text[_WHICH] != _BEFORE:
+                row = text[_ROW_OF_AFTER:]
+                slot = freed.pop() if freed else self._new()
+            elif first == _INSERT:
+                row = text[_ROW_OF_INSERT:]
+                slot = self._new()
             else:
-                if row in more:
-                    slot = more[row].pop()
-                    if not more[row]:
-                        del more[row]
+                updates = first == _UPDATE
+                row = text[_ROW_OF_BEFORE if updates else _ROW_OF_INSERT :]
+                slot = self._one_of(row) if more and row in more else place.pop(row, -1)
+                if slot < 0:
+                    self.unmatched += 1
+                elif updates:
+                    freed.append(slot)  # its row goes below, unless another has come by then
                 else:
-                    slot = place.pop(row)
-                del rows[slot]
-                if kind == UPDATE_BEFORE:
-                    freed.append(slot)
-        self.changes += count
+                    del rows[slot]
+                continue
+            rows[slot] = row
+            if place.setdefault(row, slot) != slot:
+                more.setdefault(row, []).append(slot)
+        for slot in reversed(freed):
+            if rows.pop(slot, None) is None:
+                break  # those below went with an earlier page
+        del freed[:-_SPARE]
+        self.changes += len(changes)
+
+    def _new(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _one_of(self, row: bytes) -> int:
+        """Take away one of the further places of a row."""
+        slots = self._more[row]
+        slot = slots.pop()
+        if not slots:
+            del self._more[row]
+        return slot
 
     def places(self) -> dict[int, bytes]:
         """Return place → live row; a row keeps its place while it is updated."""

@@ -66,3 +66,28 @@ def test_the_fold_does_not_depend_on_where_pages_end(case, cut):
     parts.apply(changes[:cut])
     parts.apply(changes[cut:])
     assert whole.rows() == parts.rows()
+
+
+def test_an_update_whose_second_half_comes_with_the_next_page_keeps_its_place():
+    log = Changelog()
+    log.apply([("INSERT", b"a1"), ("INSERT", b"b1"), ("UPDATE_BEFORE", b"a1")])
+    assert log.rows() == [b"b1"]
+    log.apply([("UPDATE_AFTER", b"a2")])
+    assert log.rows() == [b"a2", b"b1"]
+
+
+def test_updates_of_which_a_filter_lets_one_half_pass_leave_nothing_behind():
+    log = Changelog()
+    for number in range(30_000):
+        row = b"%d" % number
+        log.apply([("INSERT", row), ("UPDATE_BEFORE", row)])
+    assert (len(log), log.rows(), log.unmatched) == (0, [], 0)
+    assert len(log._freed) <= 10_000
+    log.apply([("UPDATE_AFTER", b"x")])
+    assert log.rows() == [b"x"]
+
+
+def test_what_looks_like_a_kind_inside_a_row_is_not_one():
+    log = Changelog()
+    log.apply([("INSERT", b'["UPDATE_BEFORE"]'), ("DELETE", b'["UPDATE_BEFORE"]'), ("INSERT", b"[]")])
+    assert log.rows() == [b"[]"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sdp_kernel.errors import ResultError
 from sdp_kernel.flink.query import Query
-from sdp_kernel.flink.results import build, read_head
+from sdp_kernel.flink.results import PageDecoder, build, change, raw_rows, read_head
 from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import Statement
 from sdp_kernel.flink.types import Column, LogicalType
@@ -105,6 +105,11 @@ def test_a_year_that_would_wrap_around_is_an_error():
         build(["9999-01-01T00:00:00.5", None], LogicalType("TIMESTAMP_WITHOUT_TIME_ZONE", precision=9))
 
 
+def test_nanoseconds_may_all_be_absent():
+    nanoseconds = LogicalType("TIMESTAMP_WITHOUT_TIME_ZONE", precision=9)
+    assert build([None, None], nanoseconds).to_pylist() == [None, None]
+
+
 decimals = st.decimals(
     allow_nan=False, allow_infinity=False, places=18, min_value=-(10**19), max_value=10**19
 )
@@ -189,3 +194,105 @@ def test_a_result_without_rows_keeps_its_columns_and_counts_its_changes():
     assert query.changes == 2
     assert [column.name for column in query.columns] == ["a"]
     assert query.arrow.column_names == query.head(5).column_names == list(query.df.columns) == ["a"]
+
+
+SCALARS = (
+    Column("i", LogicalType("BIGINT")),
+    Column("t", STRING),
+    Column("x", LogicalType("DOUBLE")),
+    Column("d", LogicalType("DECIMAL", precision=38, scale=18)),
+    Column("b", LogicalType("BOOLEAN")),
+    Column("at", LogicalType("TIMESTAMP_WITH_LOCAL_TIME_ZONE", precision=6)),
+    Column("n", LogicalType("TIMESTAMP_WITHOUT_TIME_ZONE", precision=9)),
+    Column("o", LogicalType("TIME_WITHOUT_TIME_ZONE", precision=3)),
+    Column("day", LogicalType("DATE")),
+)
+#: Text that looks like what stands between rows, columns and pages.
+texts = st.one_of(
+    st.text(),
+    st.text('"\\\\,[]{}\\n null', max_size=12),
+    st.sampled_from(
+        ['"]},{"kind":"INSERT","fields":["', "null", "", '"}]}', "},{", ']},{"kind":"DELETE","fields":[']
+    ),
+)
+times = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1)).map(dt.datetime.isoformat)
+
+
+def or_null(values):
+    return st.one_of(st.just("null"), values)
+
+
+def quoted(text):
+    return msgspec.json.encode(text).decode()
+
+
+fields = st.tuples(
+    or_null(st.integers(-(2**63), 2**63 - 1).map(str)),
+    or_null(texts.map(quoted)),
+    or_null(st.one_of(st.floats(allow_nan=False, allow_infinity=False).map(repr), st.just('"-Infinity"'))),
+    or_null(st.one_of(decimals.map(str), st.sampled_from(["0E-18", "1E+3"]))),
+    or_null(st.sampled_from(["true", "false"])),
+    or_null(times.map(lambda text: quoted(text + "Z"))),
+    or_null(times.map(lambda text: quoted(text + ("789" if "." in text else ".123456789")))),
+    or_null(st.sampled_from(['"12:34:56"', '"00:00:00.1"'])),
+    or_null(st.dates(dt.date(1, 1, 1)).map(lambda day: quoted(day.isoformat()))),
+).map(",".join)
+
+
+@given(st.lists(fields, min_size=1, max_size=6))
+def test_plain_columns_read_in_bulk_are_what_reading_each_value_gives(rows):
+    decoder = PageDecoder(SCALARS)
+    one = page([("INSERT", row) for row in rows])
+    bulk = decoder.inserts(one)
+    assert bulk is not None or b"\\" in one
+    if bulk is not None:
+        assert bulk.equals(decoder.batch(decoder.rows(one)[0]))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("INSERT", "1"), ("DELETE", "1")],
+        [("UPDATE_AFTER", "1")],
+        [("INSERT", "300")],
+        [("INSERT", '"x"')],
+        [],
+    ],
+)
+def test_a_page_that_bulk_reading_could_get_wrong_is_left_to_the_other(rows):
+    assert PageDecoder((Column("a", LogicalType("TINYINT")),)).inserts(page(rows)) is None
+
+
+def test_columns_that_hold_others_are_not_read_in_bulk():
+    nested = Column("a", LogicalType("ARRAY", children=(INT,)))
+    assert PageDecoder((nested,)).inserts(page([("INSERT", "[1,2]")])) is None
+
+
+kinds = st.sampled_from(["INSERT", "UPDATE_BEFORE", "UPDATE_AFTER", "DELETE"])
+nested_row = LogicalType("ROW", names=("kind", "a"), children=(STRING, LogicalType("ARRAY", children=(INT,))))
+
+
+@given(st.lists(st.tuples(kinds, texts), max_size=6), st.sampled_from([0, 7]))
+def test_a_page_splits_into_its_changes_whatever_its_texts_hold(rows, token):
+    one = page([(kind, f"{quoted(text)},[1]") for kind, text in rows], token=token)
+    columns = (Column("t", STRING), Column("a", LogicalType("ARRAY", children=(INT,))))
+    assert PageDecoder(columns).changes(one) == [
+        change(row.kind, bytes(row.fields)) for row in raw_rows(one)[0]
+    ]
+
+
+def test_changes_whose_values_look_like_changes_stay_whole():
+    column = Column("r", LogicalType("ARRAY", children=(nested_row,)))
+    value = '[{"kind":"INSERT","a":[1]},{"kind":"DELETE","a":[2]}]'
+    one = page([("INSERT", value), ("DELETE", value)])
+    assert PageDecoder((column,)).changes(one) == [
+        change(k, f"[{value}]".encode()) for k in ("INSERT", "DELETE")
+    ]
+
+
+@pytest.mark.parametrize("broken", [b"<html>", page([("INSERT", "1")])[:-150]])
+def test_what_is_no_page_is_an_error_and_not_an_empty_one(broken):
+    decoder = PageDecoder((Column("a", INT),))
+    assert decoder.inserts(broken) is None
+    with pytest.raises(ResultError, match="cannot be decoded"):
+        decoder.changes(broken)
