@@ -8,6 +8,7 @@ import uuid
 
 import httpx
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 import sdp_kernel
 from sdp_kernel.deploy.session_cluster import run_sql_job
@@ -47,7 +48,7 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import AggregateFunction, udaf, udf, udtf
 
 @udf(result_type=DataTypes.STRING())
-def both(a, b):
+def pair(a, b):
     return f"{a}-{b}"
 
 @udf(result_type="DOUBLE", func_type="pandas")
@@ -104,8 +105,8 @@ def test_annotated_functions_answer_in_sql_as_in_python(session, functions):
 
 def test_decorated_and_vectorised_functions_answer_in_sql_as_in_python(session, functions):
     local = register(functions, DECORATED).exports
-    (row,) = rows(session, "SELECT both(1, 'x'), product(2, 3)")
-    assert row == (local["both"](1, "x"), local["product"](2, 3)) == ("1-x", 6.0)
+    (row,) = rows(session, "SELECT pair(x, 'x'), product(x, y) FROM (VALUES (2, 3)) AS t(x, y)")
+    assert row == (local["pair"](2, "x"), local["product"](2, 3)) == ("2-x", 6.0)
     assert rows(session, f"SELECT weighted(x, y) FROM {THREE}")[-1] == (
         local["weighted"]([1, 2, 3], [4, 5, 6]),
     )
@@ -212,9 +213,41 @@ def test_another_process_gets_them_back_from_the_ledger_on_disk(stack, tmp_path)
     Functions(one, tmp_path).register(function_cell.load("def f(x: int) -> int:\n    return x + 1\n"))
     one.close()
     two = Session(stack.gateway, jobmanager=stack.jobmanager, ledger=Ledger.read(path))
-    two.replay()
+    two.reopen()
     assert rows(two, "SELECT f(1)") == [(2,)]
     two.close()
+
+
+def test_in_a_kernel_the_functions_are_plain_python_and_sql(stack, tmp_path):
+    (tmp_path / "sdp.toml").write_text(
+        f'[profiles.local]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n',
+        encoding="utf-8",
+    )
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path), startup_timeout=60)
+
+    def run(code):
+        shown = []
+        reply = client.execute_interactive(
+            code, output_hook=lambda m: shown.append(m["content"]), timeout=120
+        )
+        return reply["content"], [c["data"]["text/plain"] for c in shown if "text/plain" in c.get("data", {})]
+
+    try:
+        run("%load_ext sdp_kernel\nrate = 3")
+        reply, shown = run(f"%%flinkudf pair weighted\n{DECORATED}")
+        assert reply["status"] == "ok"
+        assert "pair   (…) → VARCHAR" in shown[0]
+        assert run("pair(1, 'a'), weighted([1, 3], [1, 1])")[1] == ["('1-a', 2)"]
+        reply, _ = run("%%flinksql q\nSELECT pair(1, 'a') AS j")
+        assert reply["status"] == "ok"
+        assert run("q.df['j'].tolist()")[1] == ["['1-a']"]
+        reply, _ = run("%%flinkudf\ndef f(x: int) -> int:\n    return rate * x\n")
+        assert reply["ename"] == "FunctionError"
+        assert "rate is not defined in this cell" in reply["evalue"]
+        assert "line 3" in reply["evalue"]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 # promotion
