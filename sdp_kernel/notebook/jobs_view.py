@@ -1,0 +1,227 @@
+"""Draws the lists of queries and of jobs, each with what the JobManager says and a link to Flink's UI."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import humanize
+
+from sdp_kernel.notebook.html import cell_text, fact, note, number, panel, text_grid, title
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sdp_kernel.flink.jobs import Job
+    from sdp_kernel.flink.query import Query
+    from sdp_kernel.flink.vitals import ClusterVitals, Vitals
+
+_TONES = {
+    "RUNNING": "run", "running": "run", "submitted": "run", "FINISHED": "good", "finished": "good",
+    "FAILED": "bad", "failed": "bad", "FAILING": "bad", "RESTARTING": "warn", "UNKNOWN": "warn",
+}  # fmt: skip
+_FIGURES = ("records", "lag", "watermark", "checkpoints", "backpressure", "restarts")
+_OPEN = "Flink UI"
+_ID = 8
+
+
+def job_link(url: str, job_id: str) -> str:
+    """Return the address of a job's page in Flink's UI."""
+    return f"{url.rstrip('/')}/#/job/running/{job_id}"
+
+
+def queries_bundle(
+    queries: Sequence[Query], url: str, cluster: ClusterVitals | None = None
+) -> tuple[str, str]:
+    """Draw queries, the newest first, as HTML and as text.
+
+    Parameters
+    ----------
+    queries
+        With their ``vitals`` as they were last looked at.
+    url
+        The JobManager's address.
+    """
+    header = ("query", "state", "for", "rows", "changes", "changes/s", *_FIGURES, "job")
+    right = (False, False, True, True, True, True, True, True, False, True, True, True, False)
+    rows: list[list[Any]] = []
+    links: list[str] = []
+    states: list[str] = []
+    for query in reversed(queries):
+        vitals = query.vitals
+        progress = query.progress()
+        state = _query_state(query)
+        name = query.name or " ".join(query.statement.text.split())[:40]
+        elapsed = progress.elapsed if query.over() else time.time() - query.started
+        rate = number(progress.changes / progress.elapsed) if progress.elapsed > 0 else ""
+        rows.append([name, state, _duration(elapsed), f"{progress.rows:,}", f"{progress.changes:,}", rate,
+                     *_figures(vitals), (query.job_id or "")[:_ID]])  # fmt: skip
+        links.append(job_link(url, query.job_id) if query.job_id and _has_page(vitals) else "")
+        states.append(state.partition(" ")[0])
+    running = sum(not query.over() for query in queries)
+    head = [
+        title("queries"),
+        fact(str(running), "running"),
+        fact(str(len(queries)), "in all"),
+        *_cluster(cluster),
+    ]
+    table = _linked(header, rows, right, links, states) if rows else note("no query has run yet")
+    return panel(head, table), _text("no query has run yet", header, rows, right, cluster, url)
+
+
+def jobs_bundle(
+    jobs: Sequence[Job],
+    vitals_by_id: Mapping[str, Vitals],
+    url: str,
+    cluster: ClusterVitals | None = None,
+) -> tuple[str, str]:
+    """Draw the cluster's jobs as HTML and as text.
+
+    Parameters
+    ----------
+    vitals_by_id
+        By job id; of jobs that have none, name, state and duration are shown.
+    url
+        The JobManager's address.
+    cluster
+        Slots and memory, where they are known.
+    """
+    header = ("job", "state", "for", "slots", *_FIGURES, "id")
+    right = (False, False, True, True, True, True, False, True, True, True, False)
+    rows = []
+    for job in jobs:
+        vitals = vitals_by_id.get(job.id)
+        slots = vitals.slots if vitals is not None and not job.done else ""
+        rows.append([job.name, _job_state(job, vitals), _duration(job.duration_ms / 1000), slots,
+                     *_figures(vitals), job.id[:_ID]])  # fmt: skip
+    links = [job_link(url, job.id) for job in jobs]
+    running = sum(not job.done for job in jobs)
+    head = [title("jobs"), fact(str(running), "running"), fact(str(len(jobs)), "in all"), *_cluster(cluster)]
+    nothing = "the cluster knows no job"
+    table = _linked(header, rows, right, links, [job.state for job in jobs]) if rows else note(nothing)
+    return panel(head, table), _text(nothing, header, rows, right, cluster, url)
+
+
+def _query_state(query: Query) -> str:
+    state = query.state
+    vitals = query.vitals
+    if (
+        vitals is not None
+        and state in {"running", "submitted"}
+        and vitals.job_state not in {"RUNNING", "UNKNOWN"}
+    ):
+        state = f"{state} ({vitals.job_state.lower()})"
+    elif vitals is not None and state == "running" and vitals.waiting:
+        state = f"{state} (waits for a slot)"
+    return f"{state}, in the background" if query.background and not query.over() else state
+
+
+def _job_state(job: Job, vitals: Vitals | None) -> str:
+    if vitals is not None and not job.done and vitals.starting:
+        what = "wait for a slot" if vitals.waiting else "start"
+        return f"{job.state} ({vitals.starting} tasks {what})"
+    return job.state
+
+
+def _has_page(vitals: Vitals | None) -> bool:
+    return vitals is None or vitals.job_state != "UNKNOWN"
+
+
+def _figures(vitals: Vitals | None) -> list[str]:
+    """Return records, lag, watermark, checkpoints, back pressure and restarts, as text."""
+    if vitals is None or vitals.job_state == "UNKNOWN":
+        return [""] * len(_FIGURES)
+    failed = f", {vitals.failed_checkpoints} failed" if vitals.failed_checkpoints else ""
+    size = f" ({humanize.naturalsize(vitals.state_bytes, binary=True)})" if vitals.state_bytes else ""
+    checkpoints = f"{vitals.checkpoints}{size}{failed}" if vitals.checkpoints or failed else ""
+    pressure = "" if vitals.backpressure is None else f"{vitals.backpressure:.0%}"
+    busy = "" if vitals.busy is None else f", busy {vitals.busy:.0%}"
+    return [
+        "" if vitals.records_in is None else f"{vitals.records_in:,}",
+        "" if vitals.lag is None else f"{vitals.lag:,}",
+        _watermark(vitals),
+        checkpoints,
+        f"{pressure}{busy}",
+        str(vitals.restarts or ""),
+    ]
+
+
+def _watermark(vitals: Vitals) -> str:
+    if vitals.watermark is None or vitals.behind_ms is None:
+        return ""
+    from sdp_kernel.diagnose.findings import moment, span  # noqa: PLC0415 - loaded when it is needed
+
+    behind = f" ({span(vitals.behind_ms)} ago)" if vitals.behind_ms > 0 else ""
+    return f"{moment(vitals.watermark)}{behind}"
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    days, rest = divmod(whole, 86_400)
+    clock = f"{rest // 3600:02d}:{rest % 3600 // 60:02d}:{rest % 60:02d}"
+    return f"{days} d {clock}" if days else clock
+
+
+def _cluster(cluster: ClusterVitals | None) -> list[str]:
+    if cluster is None:
+        return []
+    facts = [fact(f"{cluster.free_slots} of {cluster.slots}", "slots free")]
+    if cluster.heap_used is not None and cluster.heap_max is not None:
+        facts.append(fact(_heap(cluster.heap_used, cluster.heap_max), "TaskManager heap"))
+    return facts
+
+
+def _heap(used: int, most: int) -> str:
+    return f"{humanize.naturalsize(used, binary=True)} of {humanize.naturalsize(most, binary=True)}"
+
+
+def _linked(
+    header: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    right: Sequence[bool],
+    links: Sequence[str],
+    states: Sequence[str],
+) -> str:
+    """Draw rows with the state in its colour and the last column as a link."""
+    head = "".join(
+        f"<th{' class=sdp-n' if r else ''}>{escape(h)}</th>" for h, r in zip(header, right, strict=True)
+    )
+    body = []
+    for row, link, state in zip(rows, links, states, strict=True):
+        cells = []
+        for at, (value, flush) in enumerate(zip(row, right, strict=True)):
+            shown = escape(cell_text(value))
+            if at == 1 and state in _TONES:
+                shown = f'<span class="sdp-{_TONES[state]}">{shown}</span>'
+            elif at == len(row) - 1 and link and value:
+                shown = (
+                    f'<a href="{escape(link, quote=True)}" target="_blank" rel="noopener" '
+                    f'title="open it in the {_OPEN}">{shown}</a>'
+                )
+            cells.append(f"<td{' class=sdp-n' if flush else ''}>{shown}</td>")
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    return (
+        f'<div class="sdp-scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _text(
+    nothing: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    right: Sequence[bool],
+    cluster: ClusterVitals | None,
+    url: str,
+) -> str:
+    if not rows:
+        return nothing
+    lines = [text_grid(header, rows, right=right)]
+    if cluster is not None:
+        heap = ""
+        if cluster.heap_used is not None and cluster.heap_max is not None:
+            heap = f", TaskManager heap {_heap(cluster.heap_used, cluster.heap_max)}"
+        lines.append(f"{cluster.free_slots} of {cluster.slots} slots free{heap}")
+    lines.append(f"{_OPEN}: {url}")
+    return "\n".join(lines)
