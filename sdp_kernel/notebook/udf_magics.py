@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sdp_kernel.flink.functions import Functions, Registration
     from sdp_kernel.notebook.magics import SdpMagics
+    from sdp_kernel.workbench import Workbench
 
 
 @magics_class
@@ -40,7 +41,7 @@ class UdfMagics(Magics):
         display.show(*bundle(done))
 
 
-def functions_of(workbench: Any) -> Functions:
+def functions_of(workbench: Workbench) -> Functions:
     """Return the Python functions of a workbench's session."""
     from sdp_kernel.flink.functions import Functions  # noqa: PLC0415
 
