@@ -44,8 +44,7 @@ function initialize({ model, signal }) {
     } else if (message.kind === "frame") {
       const view = views.get(message.id);
       if (!view) return;
-      // A frame holds what has changed: the rest is as it was.
-      view.frame = { ...view.frame, ...message };
+      view.frame = merged(view.frame, message);
       for (const mount of view.hosts.values()) mount.dirty = true;
       draw(view);
     }
@@ -227,6 +226,19 @@ function initialize({ model, signal }) {
   }
   signal?.addEventListener("abort", leave);
   return signal ? undefined : leave;
+}
+
+// A frame holds what has changed: the rest is as it was. Points are added to, by the id they begin with.
+function merged(before, { points, ...message }) {
+  const frame = { ...before, ...message };
+  if (points) {
+    const all = points.all || !before?.points ? new Map() : before.points;
+    for (const id of points.gone) all.delete(id);
+    for (const point of points.put) all.set(point[0], point);
+    frame.points = all;
+    frame.version = (before?.version ?? 0) + 1;
+  }
+  return frame;
 }
 
 export default { initialize };

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
+from sdp_kernel.notebook import busy
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -330,9 +332,7 @@ def _widget(take: Callable[[Any, Any, Any], None]) -> Any:
 
     widget = LiveHost()
     widget.on_msg(take)
-    # ipykernel would route a page's messages to where the last one to it came from: the cell that runs.
-    # They go where the front end sends them, which JupyterLab does to a subshell.
-    widget.comm._reply_subshell_for = lambda _data, chosen: chosen  # noqa: SLF001
+    busy.serve(widget.comm.comm_id)
     return widget
 
 
