@@ -41,6 +41,8 @@ _PROPERTY_VALUES = {
     "properties.sasl.mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"),
     "properties.security.protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
 }
+#: Options of sources that take a watermark down into the reader; Flink adds them to these by itself.
+_WATERMARKED = frozenset({"kafka", "upsert-kafka", "dynamic-kafka", "filesystem"})
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ class Option:
         """What a list shows beside the key."""
         default = f" = {self.default}" if self.default is not None else ""
         return f"{self.type}{default}{' (required)' if self.required else ''}"
+
+
+_WATERMARKS = (
+    Option("scan.watermark.emit.strategy", "Enum", "on-periodic", ("on-periodic", "on-event")),
+    Option("scan.watermark.emit.on-event.gap", "Integer", "1"),
+    Option("scan.watermark.idle-timeout", "Duration"),
+    Option("scan.watermark.alignment.group"),
+    Option("scan.watermark.alignment.max-drift", "Duration"),
+    Option("scan.watermark.alignment.update-interval", "Duration", "1 s"),
+)
 
 
 @cache
@@ -144,6 +156,8 @@ def table_options(given: Mapping[str, str], columns: Iterable[str] = ()) -> list
             Option(f"properties.{name}", values=_PROPERTY_VALUES.get(f"properties.{name}", ()))
             for name in _KAFKA_PROPERTIES
         ]
+    if connector in _WATERMARKED:
+        found += _WATERMARKS
     for key in _FORMAT_KEYS:
         name = given.get(key, "")
         prefix = f"{key.removesuffix('format')}{name}."

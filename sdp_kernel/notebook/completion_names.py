@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sdp_kernel.notebook.magics import SdpMagics
     from sdp_kernel.workbench import Workbench
 
-_TOPICS_FOR_S = 30.0
+_TOPICS_FOR_S = 5.0
 _QUALIFIED = re.compile(r"(?:(\w+)\.)?(\w+)\.\w*\Z")
 
 
@@ -113,7 +113,7 @@ class NameCache:
 
     @property
     def topics(self) -> dict[str, tuple[str, ...]]:
-        """Topics by cluster alias, as last read; they are read again after 30 seconds."""
+        """Topics by cluster alias, as last read; older than 5 seconds, they are read again."""
         workbench = self.workbench
         if workbench is not self._topics_of:
             self._topics, self._topics_of, self._topics_at = {}, workbench, 0.0
