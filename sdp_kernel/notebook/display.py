@@ -12,7 +12,6 @@ from sdp_kernel.notebook import html
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from sdp_kernel.flink.jobs import Job
     from sdp_kernel.flink.query import Query
     from sdp_kernel.kafka.infer import TableSketch
 
@@ -130,16 +129,6 @@ def table_text(table: pa.Table) -> str:
     columns = [["null" if v is None else v for v in column.to_pylist()] for column in table.columns]
     right = [html.is_number(field.type) for field in table.schema]
     return html.text_grid(table.column_names, zip(*columns, strict=True), right=right)
-
-
-def jobs(listed: list[Job], *, url: str) -> None:
-    """Draw the jobs of the session cluster."""
-    header = ["name", "state", "seconds", "job"]
-    rows = [[" ".join(j.name.split())[:80], j.state, f"{j.duration_ms / 1000:.0f}", j.id] for j in listed]
-    markup = html.panel(
-        [html.title("jobs"), html.fact(url, "Flink UI")], html.grid(header, rows, right=(False, False, True))
-    )
-    show(markup, "\n".join("  ".join(row) for row in (header, *rows)))
 
 
 def sketch(s: TableSketch) -> None:

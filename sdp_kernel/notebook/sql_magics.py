@@ -146,7 +146,7 @@ class SqlMagics(Magics):
         listed = [q for q in workbench.session.queries if q.statement.is_query or q.statement.runs_job]
         for query in listed:
             query.look()
-        display.show(*jobs_view.queries_bundle(listed, workbench.jobmanager.url))
+        display.show(*jobs_view.queries_bundle(listed, workbench.jobmanager.url, workbench.cluster_vitals()))
 
     @magic_arguments()
     @argument("action", nargs="?", choices=["cancel", "stop", "savepoint"], help="what to do with a job")
@@ -172,7 +172,8 @@ class SqlMagics(Magics):
                 display.show(html.panel([html.title("savepoint"), html.chip("written", "good")],
                                         html.pre(path)), path)  # fmt: skip
         jobs = workbench.jobs()
-        display.show(*jobs_view.jobs_bundle(jobs, workbench.vitals(jobs), workbench.jobmanager.url))
+        vitals, cluster = workbench.vitals(jobs), workbench.cluster_vitals()
+        display.show(*jobs_view.jobs_bundle(jobs, vitals, workbench.jobmanager.url, cluster))
 
     @magic_arguments()
     @argument("name", nargs="?", help="the query's name; the last one without it")

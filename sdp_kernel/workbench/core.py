@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from sdp_kernel.diagnose import Diagnosis
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
     from sdp_kernel.local.stack import Stack
@@ -244,6 +245,18 @@ class Workbench(KafkaSide, SqlSide):
             notebook=notebook,
             replace=replace,
         )
+
+    def why(self, query: Query | str) -> Diagnosis:
+        """Say from evidence why a query gives no rows; reads only, and takes about two seconds.
+
+        Raises
+        ------
+        UsageError
+            No query has that name.
+        """
+        from sdp_kernel import diagnose  # noqa: PLC0415
+
+        return diagnose.why(self.query(query) if isinstance(query, str) else query, self)
 
     def close(self, *, leave_background: bool = False) -> None:
         """Close the session and the clients. The embedded stack goes on; ``stack.down()`` ends it.

@@ -9,6 +9,7 @@ from sdp_kernel.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from sdp_kernel.diagnose import Diagnosis
     from sdp_kernel.flink.hints import Reach
     from sdp_kernel.flink.jobs import Job, JobManager
     from sdp_kernel.flink.parameters import Rendered
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.script import Statement
     from sdp_kernel.flink.session import Session
-    from sdp_kernel.flink.vitals import Vitals
+    from sdp_kernel.flink.vitals import ClusterVitals, Vitals
     from sdp_kernel.settings import Settings
 
 _SAVEPOINT = "execution.state-recovery.path"
@@ -97,6 +98,7 @@ class SqlSide:
         def started(query: Query) -> None:
             if name is not None:
                 self.queries[name] = query
+            query.silence = lambda: str(self.why(query).first)
             if on_start is not None:
                 on_start(query)
 
@@ -285,6 +287,16 @@ class SqlSide:
             manager.stop(known.id, directory, drain=drain) if stop else manager.savepoint(known.id, directory)
             for known in self.job(job)
         ]
+
+    def cluster_vitals(self) -> ClusterVitals:
+        """Return the cluster's slots and the memory of its TaskManagers."""
+        from sdp_kernel.flink.vitals import read_cluster  # noqa: PLC0415
+
+        return read_cluster(self.jobmanager)
+
+    def why(self, query: Query | str) -> Diagnosis:
+        """Say from evidence why a query gives no rows."""
+        raise NotImplementedError
 
     def vitals(self, jobs: Iterable[Job]) -> dict[str, Vitals]:
         """Return the vital signs of the jobs that run, by id."""
