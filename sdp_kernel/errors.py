@@ -19,6 +19,7 @@
     ├── ReadOnly                          a change asked of a read-only profile, or not confirmed
     ├── SqlError
     │   ├── StatementError                Flink rejected a statement; has line and column
+    │   │   └── FunctionError             a cell of Python functions cannot be registered
     │   ├── JobFailed (RuntimeError)      the statement's job ran and failed
     │   ├── SessionLost                   the gateway forgot the session
     │   └── ResultError                   a result page that cannot be decoded
@@ -170,6 +171,13 @@ class StatementError(SqlError):
         if self.hint:
             parts.append(f"→ {self.hint}")
         return "\n".join(parts)
+
+
+class FunctionError(StatementError):
+    """A cell of Python functions cannot be registered; nothing of it has been.
+
+    ``position`` is in the cell, ``excerpt`` the cell's line with a caret under it.
+    """
 
 
 class JobFailed(SqlError, RuntimeError):  # noqa: N818

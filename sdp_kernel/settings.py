@@ -33,6 +33,7 @@ __all__ = [
 
 FILE_NAME = "sdp.toml"
 STATE_DIR_NAME = ".sdp"
+_PROFILE_KEYS = {"gateway", "jobmanager", "kafka", "session", "parameters", "read_only", "functions"}
 _SECRET_NAME = re.compile(
     r"^(?!.*[.-](url|source)$).*(password|secret|token|credential|\.jaas\.config$|api[._-]?key)",
     re.IGNORECASE | re.DOTALL,
@@ -49,7 +50,8 @@ class Profile:
     """Where the workbench works: a gateway, Kafka clusters, session properties.
 
     ``gateway`` is None for the embedded stack. ``jobmanager`` is the JobManager's REST address;
-    where it is not given it is asked of the gateway's session.
+    where it is not given it is asked of the gateway's session. ``functions`` is a place for Python
+    functions that the gateway and the cluster can read, where they run on another machine.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Profile:
     session: Mapping[str, str] = field(default_factory=_frozen)
     parameters: Mapping[str, str] = field(default_factory=_frozen)
     read_only: bool = False
+    functions: str | None = None
 
     @property
     def embedded(self) -> bool:
@@ -240,7 +243,7 @@ class _Reader:
 
     def profile(self, name: str, table: dict[str, Any]) -> Profile:
         where = f"profiles.{name}"
-        self.only(table, where, {"gateway", "jobmanager", "kafka", "session", "parameters", "read_only"})
+        self.only(table, where, _PROFILE_KEYS)
         gateway = self.get(table, where, "gateway", str, None)
         jobmanager = self.get(table, where, "jobmanager", str, None)
         for key, url in (("gateway", gateway), ("jobmanager", jobmanager)):
@@ -263,6 +266,7 @@ class _Reader:
                 self.strings(self.table(table.get("parameters", {}), where), f"{where}.parameters")
             ),
             read_only=self.get(table, where, "read_only", bool, False),
+            functions=self.get(table, where, "functions", str, None),
         )
 
     def kafka(self, alias: str, value: Any, where: str) -> KafkaCluster:

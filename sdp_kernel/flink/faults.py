@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from sdp_kernel.errors import JobFailed, Position, SqlError, StatementError
+from sdp_kernel.flink import function_faults
 
 _PLACE = re.compile(r"(?:From|at) line (\d+), column (\d+)(?: to line \d+, column \d+)?:?\s*")
 _HEAD = re.compile(r"^(?:Caused by: )?((?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)[\w$]*)(?:: (.*))?$")
@@ -84,6 +85,7 @@ class Fault:
 def read(errors: list[str]) -> Fault:
     """Find the reason in the gateway's errors: the innermost cause that says something."""
     stack = "\n".join(errors)
+    python = function_faults.read(stack)
     causes: list[tuple[str, str]] = []
     lines = stack.replace("\r", "").split("\n")
     for index, line in enumerate(lines):
@@ -114,11 +116,16 @@ def read(errors: list[str]) -> Fault:
         reason = f"{exception.rsplit('.', 1)[-1]}: {reason}".rstrip(": ")
     if not reason:
         reason = next((e for e in errors if e and not e.startswith("<")), "the gateway gave no reason")
+    if python is not None:
+        return Fault(str(python), exception, None, stack)
     return Fault(reason, exception, place, stack)
 
 
 def hint(reason: str, stack: str = "") -> str:
     """Return what to do next, where the reason is a known one."""
+    python = function_faults.read(stack)
+    if python is not None:
+        return python.hint
     for pattern, advice in _HINTS:
         if re.search(pattern, reason):
             return advice

@@ -13,7 +13,7 @@ import symtable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sdp_kernel.errors import Position, StatementError
+from sdp_kernel.errors import FunctionError, Position
 from sdp_kernel.flink.script import excerpt
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ MODULE_PREFIX = "sdp_fn_"
 _HASH_DIGITS = 12
 _ALWAYS_THERE = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__spec__", "__builtins__"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-class FunctionError(StatementError):
-    """A cell of Python functions cannot be registered; nothing of it has been.
-
-    ``position`` is in the cell, ``excerpt`` the cell's line with a caret under it.
-    """
 
 
 @dataclass(frozen=True)

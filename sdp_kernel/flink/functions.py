@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.errors import SdpError, UsageError
+from sdp_kernel.errors import FunctionError, SdpError, UsageError
 from sdp_kernel.flink import function_faults
-from sdp_kernel.flink.function_source import MODULE_PREFIX, FunctionError
+from sdp_kernel.flink.function_source import MODULE_PREFIX
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.script import identifier
 from sdp_kernel.references import quote

@@ -12,9 +12,8 @@ from sdp_kernel.notebook.arguments import parsed
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from sdp_kernel.flink.functions import Functions, Registration
+    from sdp_kernel.flink.functions import Registration
     from sdp_kernel.notebook.magics import SdpMagics
-    from sdp_kernel.workbench import Workbench
 
 
 @magics_class
@@ -36,20 +35,9 @@ class UdfMagics(Magics):
 
         args = parsed(self.flinkudf, line)
         loaded = function_cell.load(cell, args.names, first_line=2)
-        done = functions_of(self._owner.workbench).register(loaded)
+        done = self._owner.workbench.functions.register(loaded)
         self._shell.user_ns.update(done.exports)
         display.show(*bundle(done))
-
-
-def functions_of(workbench: Workbench) -> Functions:
-    """Return the Python functions of a workbench's session."""
-    from sdp_kernel.flink.functions import Functions  # noqa: PLC0415
-
-    return Functions(
-        workbench.session,
-        workbench.settings.make_state_dir() / "functions",
-        shared=getattr(workbench.profile, "functions", None),
-    )
 
 
 def bundle(done: Registration) -> tuple[str, str]:

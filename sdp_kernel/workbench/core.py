@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from sdp_kernel.diagnose import Diagnosis
+    from sdp_kernel.flink.functions import Functions
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
     from sdp_kernel.local.stack import Stack
@@ -244,7 +245,16 @@ class Workbench(KafkaSide, SqlSide):
             current_text=current_text,
             notebook=notebook,
             replace=replace,
+            shared=self.profile.functions,
         )
+
+    @property
+    def functions(self) -> Functions:
+        """The Python functions of the session."""
+        from sdp_kernel.flink.functions import Functions  # noqa: PLC0415
+
+        directory = self.settings.make_state_dir() / "functions"
+        return Functions(self.session, directory, shared=self.profile.functions)
 
     def why(self, query: Query | str) -> Diagnosis:
         """Say from evidence why a query gives no rows; reads only, and takes about two seconds.

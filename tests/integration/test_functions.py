@@ -12,13 +12,11 @@ from jupyter_client.manager import start_new_kernel
 
 import sdp_kernel
 from sdp_kernel.deploy.session_cluster import run_sql_job
-from sdp_kernel.errors import JobFailed, NotValidated, Position, UsageError
+from sdp_kernel.errors import FunctionError, JobFailed, NotValidated, Position, UsageError
 from sdp_kernel.flink import function_cell, function_faults, parameters
-from sdp_kernel.flink.function_source import FunctionError
 from sdp_kernel.flink.functions import Functions
 from sdp_kernel.flink.ledger import Ledger
 from sdp_kernel.flink.session import Session
-from sdp_kernel.notebook.udf_magics import functions_of
 from sdp_kernel.promote import render
 
 pytestmark = pytest.mark.stack
@@ -316,7 +314,7 @@ COUNTS = "SELECT name, COUNT(*) AS n FROM tidied GROUP BY name"
 
 def ran(wb):
     """Register the functions, declare the view, and run the query that is to be promoted."""
-    functions_of(wb).register(function_cell.load(TIDY, ["tidy", "unused"], first_line=2))
+    wb.functions.register(function_cell.load(TIDY, ["tidy", "unused"], first_line=2))
     wb.sql("CREATE TEMPORARY VIEW tidied AS SELECT id, tidy(name) AS name FROM names")
     return wb.sql(COUNTS, name="counts", timeout=90)
 
@@ -370,9 +368,9 @@ def test_a_promoted_query_runs_with_its_functions_from_the_repository_s_files_al
 
 def test_a_function_changed_after_the_query_ran_is_refused_and_an_unrelated_one_is_not(wb, names, job):
     ran(wb)
-    functions_of(wb).register(function_cell.load("def other(s: str) -> str:\n    return s\n"))
+    wb.functions.register(function_cell.load("def other(s: str) -> str:\n    return s\n"))
     wb.promote("counts", job=job, to=f"{names}.out")
-    functions_of(wb).register(function_cell.load(TIDY.replace("upper", "lower"), ["tidy"], first_line=2))
+    wb.functions.register(function_cell.load(TIDY.replace("upper", "lower"), ["tidy"], first_line=2))
     with pytest.raises(NotValidated, match="function tidy was changed"):
         wb.promote("counts", job=job, to=f"{names}.out")
 

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdp_kernel.errors import Position, SliceError, UsageError
+from sdp_kernel.errors import FunctionError, Position, SliceError, UsageError
 from sdp_kernel.flink import function_cell, function_faults, function_source, function_types, functions
-from sdp_kernel.flink.function_source import FunctionError
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.promote import functions as carried
 from sdp_kernel.promote.slice import Slice

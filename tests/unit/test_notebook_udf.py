@@ -4,8 +4,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from sdp_kernel.errors import FunctionError
 from sdp_kernel.flink import function_cell
-from sdp_kernel.flink.function_source import FunctionError
 from sdp_kernel.flink.functions import Registration
 from sdp_kernel.local.stack import Stack
 from sdp_kernel.notebook import magics, udf_magics
