@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from sdp_kernel.errors import FunctionError, UsageError
 from sdp_kernel.flink import function_source, function_types
 from sdp_kernel.flink.function_local import Local, is_wrapper, kind_of
-from sdp_kernel.flink.function_source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from sdp_kernel.flink.function_source import Source
 
 _OBJECT_PREFIX = "_sdp_"
 
