@@ -19,7 +19,7 @@ DRIVER = shutil.which("chromedriver")
 MISSING = "no chromium with its chromedriver on this machine" if not (CHROMIUM and DRIVER) else ""
 
 
-def write_notebook(path, cells, kernel="flinksql"):
+def write_notebook(path, cells, kernel="python3"):
     """Write a notebook of code cells."""
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells],

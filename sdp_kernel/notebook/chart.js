@@ -117,22 +117,20 @@ export function create(root, act, { part }) {
     busy = true;
     const began = performance.now();
     const version = frame.version;
+    const embedded = !view || JSON.stringify(spec) !== JSON.stringify(frame.spec);
     points = frame.points;
     try {
-      if (!view || JSON.stringify(spec) !== JSON.stringify(frame.spec)) {
-        spec = frame.spec;
-        await embed();
-      } else {
-        spec = frame.spec;
-        await view.data("rows", rows()).runAsync();
-      }
+      spec = frame.spec;
+      if (embedded) await embed();
+      else await view.data("rows", rows()).runAsync();
       drawn = version;
     } catch (reason) {
       setText(note, `the chart cannot be drawn: ${reason.message ?? reason}`);
       note.hidden = false;
     } finally {
       busy = false;
-      restUntil = performance.now() + RESTS * (performance.now() - began);
+      const took = performance.now() - began;
+      if (!embedded) restUntil = performance.now() + RESTS * took;
       if (frame.version !== version) timer = setTimeout(drawPoints, restUntil - performance.now());
     }
   }

@@ -6,6 +6,7 @@ What a chart shows is in ``chart_spec``; how it gets to the page in ``live_host`
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from sdp_kernel.notebook import chart_spec, display, html
 from sdp_kernel.notebook.chart_bundle import bundle
 from sdp_kernel.notebook.chart_spec import ChartSpec, parse
 from sdp_kernel.notebook.live_head import Rates, head
-from sdp_kernel.notebook.live_host import HOST, LiveView, part
+from sdp_kernel.notebook.live_host import HOST, LiveView, can_widget, part
 
 if TYPE_CHECKING:
     from sdp_kernel.flink.query import Query
@@ -27,6 +28,14 @@ _HEAD_S = 0.9
 
 HOST.parts["chart"] = part("chart.js", "live.css")
 HOST.parts["vega"] = bundle
+
+
+def _load() -> None:
+    """Load what charts need while the query starts; what goes wrong is told where it is used."""
+    with contextlib.suppress(Exception):
+        if can_widget():
+            bundle()
+        chart_spec.warm_up()
 
 
 class LiveChart(LiveView):
@@ -50,6 +59,11 @@ class LiveChart(LiveView):
         self._built: dict[str, Any] | None = None
         self._described = False
         self._fault: UsageError | None = None
+
+    def draw(self) -> None:
+        """Draw for the first time; what charts need is loaded while the query starts."""
+        threading.Thread(target=_load, daemon=True, name="sdp-live-chart").start()
+        super().draw()
 
     def update(self) -> None:
         """Look after the thread that draws.
@@ -94,12 +108,13 @@ class LiveChart(LiveView):
 
     def _build(self, query: Query) -> dict[str, Any] | None:
         """Return the specification, as soon as the columns are known and if they will do."""
-        if self._built is None and self._fault is None and query.columns:
-            try:
-                self._built = chart_spec.build(self.spec, query.window(0, 1).table.schema)
-            except UsageError as fault:
-                self._fault = fault
-        return self._built
+        with self.lock:
+            if self._built is None and self._fault is None and query.columns:
+                try:
+                    self._built = chart_spec.build(self.spec, query.window(0, 1).table.schema)
+                except UsageError as fault:
+                    self._fault = fault
+            return self._built
 
     def _points(self, query: Query) -> dict[int, list[Any]]:
         """Return the newest rows by id, with the values of ``c0``, ``c1`` …."""

@@ -6,11 +6,22 @@ JupyterLab has a Vega of its own, but lets no widget use it.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
 from sdp_kernel.notebook.chart_spec import vegalite_version
+
+_MOST_S = 120
+_MAKING = threading.Lock()
+_MAKE = """
+import sys, vl_convert
+script = vl_convert.javascript_bundle("export { vegaEmbed };", vl_version=sys.argv[1])
+open(sys.argv[2], "w", encoding="utf-8").write(script)
+"""
 
 
 def cache_file() -> Path:
@@ -23,14 +34,15 @@ def cache_file() -> Path:
 
 
 def bundle() -> dict[str, str]:
-    """Return the script, which exports ``vegaEmbed``: from the cache, or made in about two seconds."""
+    """Return the script, which exports ``vegaEmbed``: from the cache, or made in a few seconds."""
     path = cache_file()
-    if not path.exists():
-        import vl_convert  # noqa: PLC0415
-
-        script = vl_convert.javascript_bundle("export { vegaEmbed };", vl_version=vegalite_version())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as part:
-            part.write(script)
-        Path(part.name).replace(path)
+    with _MAKING:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent) as place:
+                made = Path(place) / path.name
+                # In a process of its own: vl-convert would hold the interpreter, and every thread, meanwhile.
+                command = [sys.executable, "-c", _MAKE, vegalite_version(), str(made)]
+                subprocess.run(command, check=True, timeout=_MOST_S)
+                made.replace(path)
     return {"script": path.read_text(encoding="utf-8"), "style": ""}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -127,6 +127,11 @@ def values(column: pa.ChunkedArray) -> list[Any]:
     return [None if v is None else html.cell_text(v) for v in column.to_pylist()]
 
 
+def warm_up() -> None:
+    """Load what charts need, which takes a second or two the first time."""
+    build(ChartSpec("line", {"x": "x"}), pa.schema([("x", pa.int64())]))
+
+
 def build(spec: ChartSpec, schema: pa.Schema) -> dict[str, Any]:
     """Return the Vega-Lite specification over named data, as Altair writes and checks it.
 
@@ -157,7 +162,9 @@ def build(spec: ChartSpec, schema: pa.Schema) -> dict[str, Any]:
         encoding[channel] = make(**options)
     encoding["tooltip"] = [_tooltip(alt, index, schema.field(name)) for index, name in enumerate(columns)]
     try:
-        chart = alt.Chart(alt.NamedData(name=ROWS), mark=alt.MarkDef(spec.mark)).encode(**encoding)
+        chart = alt.Chart(alt.NamedData(name=ROWS), mark=alt.MarkDef(cast("Any", spec.mark))).encode(
+            **encoding
+        )
         if not {"row", "column"} & set(encoding):
             chart = chart.properties(width=_WIDTH, height=_HEIGHT)
         built: dict[str, Any] = chart.to_dict()

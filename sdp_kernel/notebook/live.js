@@ -6,7 +6,7 @@
 
 const ALIVE_MS = 10_000;
 const LOOK_MS = 400;
-const AGAIN_MS = 1000;
+const AGAIN_MS = 1500;
 
 function initialize({ model, signal }) {
   const page = Math.random().toString(36).slice(2);

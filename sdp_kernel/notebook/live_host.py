@@ -38,7 +38,7 @@ _SEEN_S, _UNSEEN_S = 0.25, 2.0
 _STATIC_S, _STATIC_LATER_S, _STATIC_SOON_S = 0.5, 2.0, 10.0
 #: The HTML that a saved file would hold is brought up to date so often while a page shows the view.
 _SAVED_S = 30.0
-#: Drawing takes a tenth of the time at most.
+#: Drawing takes a tenth of the time at most; what took long only once, such as an import, is forgiven.
 _SHARE = 10.0
 #: A page that has been silent for so long is gone; browsers wake hidden pages once a minute.
 _GONE_S = 90.0
@@ -46,6 +46,18 @@ _LINGER_S = 5.0
 _LOOK_SEEN_S, _LOOK_UNSEEN_S = 2.0, 10.0
 _SILENT_S = 5.0
 _REMEMBERED = 200
+
+
+class Pace:
+    """How long to wait after something that took time, so that it takes a tenth of the time at most."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+
+    def wait(self, cost: float, least: float) -> float:
+        """Take what it cost now, in seconds; returns the wait until it may begin again."""
+        usual, self._before = min(cost, self._before), cost
+        return max(least, _SHARE * usual)
 
 
 def can_widget() -> bool:
@@ -75,6 +87,7 @@ class LiveView(abc.ABC):
         self.ended = False
         self.next_frame = self.next_static = self.next_look = 0.0
         self.silence = ""
+        self.frames, self.redraws, self.looks = Pace(), Pace(), Pace()
         self._static_at: Any = None
 
     @property
@@ -157,6 +170,7 @@ class Host:
         self._thread: threading.Thread | None = None
         self._looker: threading.Thread | None = None
         self.parts: dict[str, Callable[[], dict[str, str]]] = {}
+        self._sending: frozenset[str] = frozenset()
 
     @property
     def comm_id(self) -> str | None:
@@ -211,8 +225,10 @@ class Host:
                 with self._lock:
                     self._pages.pop(page, None)
             case {"event": "need", "part": str(part)}:
-                sending = threading.Thread(target=self._send_part, args=(part,), daemon=True)
-                sending.start()
+                with self._lock:
+                    asked, self._sending = part in self._sending, self._sending | {part}
+                if not asked:
+                    threading.Thread(target=self._send_part, args=(part,), daemon=True).start()
             case {"event": "act", "id": str(id_), "action": dict(action)}:
                 view = self._views.get(id_)
                 if view is not None:
@@ -230,13 +246,14 @@ class Host:
         self._wake.set()
 
     def _send_part(self, name: str) -> None:
-        make = self.parts.get(name)
-        if make is not None:
-            try:
-                self._send({"kind": "part", "part": name, **make()})
-            except Exception:  # noqa: BLE001 - the page is told
-                _LOG.exception("part %s of the live view", name)
-                self._send({"kind": "part", "part": name, "error": f"{name} could not be loaded"})
+        try:
+            content = self.parts[name]()
+        except Exception:  # noqa: BLE001 - the page is told
+            _LOG.warning("sdp: the part %s of the live view cannot be loaded", name, exc_info=True)
+            content = {"error": f"{name} could not be loaded"}
+        self._send({"kind": "part", "part": name, **content})
+        with self._lock:
+            self._sending -= {name}
 
     def _shown(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return the views that pages show, and those that users see."""
@@ -249,6 +266,7 @@ class Host:
 
     def _draw_all(self) -> None:
         next_pass = quiet_since = 0.0
+        pace = Pace()
         while True:
             self._wake.wait(max(next_pass - time.monotonic(), 0.01))
             self._wake.clear()
@@ -262,7 +280,7 @@ class Host:
                     self._draw_one(view, mounted=view.id in mounted, seen=view.id in seen)
             now = time.monotonic()
             if full:
-                next_pass = now + max(_SEEN_S - (now - started), _SHARE * (now - started))
+                next_pass = started + pace.wait(now - started, _SEEN_S)
             if any(not view.ended or view.urgent for view in views):
                 quiet_since = now
             elif now - quiet_since > _LINGER_S:
@@ -277,17 +295,17 @@ class Host:
         try:
             if mounted and (whole or (now >= view.next_frame and not view.ended)):
                 frame = view.frame(now, whole=whole)
-                cost = time.monotonic() - now
-                view.next_frame = now + max(_SEEN_S * 0.9 if seen else _UNSEEN_S, _SHARE * cost)
+                least = _SEEN_S * 0.9 if seen else _UNSEEN_S
+                view.next_frame = now + view.frames.wait(time.monotonic() - now, least)
                 if frame is not None:
                     self._send({"kind": "frame", "id": view.id, **frame})
             if not view.ended and now >= view.next_static:
                 began = time.monotonic()
                 if not mounted or view.next_static:
                     view.redraw()
-                cost = time.monotonic() - began
                 soon = _STATIC_S if now - view.started < _STATIC_SOON_S else _STATIC_LATER_S
-                view.next_static = now + max(_SAVED_S if mounted else soon, _SHARE * cost)
+                least = _SAVED_S if mounted else soon
+                view.next_static = now + view.redraws.wait(time.monotonic() - began, least)
         except Exception:  # noqa: BLE001 - one view's fault stops no other
             _LOG.exception("live view of %s", view.title)
             view.next_frame = view.next_static = now + _UNSEEN_S
@@ -308,9 +326,8 @@ class Host:
                     _explain(view, query)
                 except Exception:  # noqa: BLE001 - a figure less in the head
                     _LOG.debug("vitals of %s", view.title, exc_info=True)
-                cost = time.monotonic() - now
-                wait = _LOOK_SEEN_S if view.id in seen else _LOOK_UNSEEN_S
-                view.next_look = now + max(wait, _SHARE * cost)
+                least = _LOOK_SEEN_S if view.id in seen else _LOOK_UNSEEN_S
+                view.next_look = now + view.looks.wait(time.monotonic() - now, least)
             time.sleep(0.5)
 
 
