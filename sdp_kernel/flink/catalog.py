@@ -20,8 +20,6 @@ from sdp_kernel.flink.complete_scan import scan
 from sdp_kernel.flink.script import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sdp_kernel.flink.session import Session
 
 #: After this long everything is read again: others may have changed a shared catalog.
@@ -48,13 +46,10 @@ class Catalog:
     ----------
     session
         The session; one that is not open yet is not opened.
-    on_change
-        Called, in the reading thread, when names were read.
     """
 
-    def __init__(self, session: Session, *, on_change: Callable[[], None] | None = None) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._on_change = on_change
         self._known = _Known()
         self._wanted: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
@@ -109,8 +104,6 @@ class Catalog:
             self._read_all()
         except (SdpError, OSError, KeyError, ValueError, RuntimeError):
             self._failed = time.monotonic()
-        if self._on_change is not None:
-            self._on_change()
 
     def _read_all(self) -> None:
         session, known = self._session, self._known

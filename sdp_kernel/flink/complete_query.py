@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from sdp_kernel.flink import complete_words as words
 from sdp_kernel.flink.complete_place import Place
 from sdp_kernel.flink.complete_scan import Group, Item, chain, forward_chain, literal, symbol, word
-from sdp_kernel.flink.complete_scope import SET_OPERATIONS, WINDOWS, Scope, scope_at
+from sdp_kernel.flink.complete_scope import SET_OPERATIONS, WINDOWS, scope_at
 from sdp_kernel.flink.script import Token
 
 if TYPE_CHECKING:
+    from sdp_kernel.flink.complete_columns import Scope
     from sdp_kernel.flink.complete_names import Field
 
 _CLAUSES = frozenset(

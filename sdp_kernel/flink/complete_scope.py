@@ -5,11 +5,20 @@ Nothing is validated. A query that is half written gives what can be read of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sdp_kernel.flink import connectors
-from sdp_kernel.flink.complete_names import Field, Table, row_fields
+from sdp_kernel.flink.complete_columns import (
+    Relation,
+    Scope,
+    column_names,
+    item_at,
+    measures,
+    named,
+    selected,
+)
+from sdp_kernel.flink.complete_names import Field, Table
 from sdp_kernel.flink.complete_scan import (
     Group,
     Item,
@@ -25,8 +34,6 @@ from sdp_kernel.flink.complete_scan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sdp_kernel.flink.complete_names import Names
     from sdp_kernel.flink.complete_scan import Cursor
 
@@ -44,49 +51,6 @@ _JOINING = frozenset(
     {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "NATURAL", "LATERAL", "SEMI", "ANTI"}
 )
 _DEEPEST = 12
-_KNOWN_TYPES = {"COUNT": "BIGINT", "ROW_NUMBER": "BIGINT", "RANK": "BIGINT"}
-
-
-@dataclass(frozen=True)
-class Relation:
-    """Something a query reads from: what it is called there, and its columns."""
-
-    name: str
-    columns: tuple[Field, ...] = ()
-    table: Table | None = None
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What a place sees: ``relations`` of its own query, ``outer`` those of the queries around it."""
-
-    relations: tuple[Relation, ...] = ()
-    outer: tuple[Relation, ...] = ()
-    tables: Mapping[str, Table] = field(default_factory=dict)
-
-    @property
-    def all(self) -> tuple[Relation, ...]:
-        """All relations, the nearest first."""
-        return self.relations + self.outer
-
-    def resolve(self, path: list[str]) -> tuple[Field, ...]:
-        """Return what may stand after ``path`` and a dot: columns of an alias, fields of a ROW."""
-        for relation in self.all:
-            if relation.name.lower() == path[0].lower():
-                if len(path) == 1:
-                    return relation.columns
-                return _inside(relation.columns, path[1:])
-        return next(
-            (inner for relation in self.all if (inner := _inside(relation.columns, path))),
-            (),
-        )
-
-
-def _inside(columns: tuple[Field, ...], path: list[str]) -> tuple[Field, ...]:
-    for name in path:
-        found = next((column for column in columns if column.name.lower() == name.lower()), None)
-        columns = row_fields(found.type) if found is not None else ()
-    return columns
 
 
 class _Reader:
@@ -114,18 +78,18 @@ class _Reader:
             name = name_of(items[at])
             columns: tuple[str, ...] = ()
             at += 1
-            if at < len(items) and isinstance(items[at], Group) and word(_get(items, at + 1)) == "AS":
-                columns = _column_names(items[at])
+            if at < len(items) and isinstance(items[at], Group) and word(item_at(items, at + 1)) == "AS":
+                columns = column_names(items[at])
                 at += 1
-            if word(_get(items, at)) != "AS":
+            if word(item_at(items, at)) != "AS":
                 return
-            body = _get(items, at + 1)
+            body = item_at(items, at + 1)
             if not isinstance(body, Group):
                 return
-            found = _named(self.inner().output(body.items), columns)
+            found = named(self.inner().output(body.items), columns)
             self.known[name] = Table(name, found, is_view=True)
             at += 2
-            if symbol(_get(items, at)) != ",":
+            if symbol(item_at(items, at)) != ",":
                 return
             at += 1
 
@@ -139,21 +103,21 @@ class _Reader:
         if select is None:
             return self._without_select(items)
         start = select + 1
-        if word(_get(items, start)) in {"DISTINCT", "ALL"}:
+        if word(item_at(items, start)) in {"DISTINCT", "ALL"}:
             start += 1
         end = next((i for i in range(start, len(items)) if word(items[i]) == "FROM"), len(items))
         relations = self.relations(items)
         found: list[Field] = []
         for part in split_at_commas(items[start:end]):
-            found += _selected(part, relations)
+            found += selected(part, relations)
         return tuple(found)
 
     def _without_select(self, items: list[Item]) -> tuple[Field, ...]:
-        if word(_get(items, 0)) == "TABLE":
+        if word(item_at(items, 0)) == "TABLE":
             path, _ = forward_chain(items, 1)
             table = self.table(path) if path else None
             return table.columns if table is not None else ()
-        first = _get(items, 0)
+        first = item_at(items, 0)
         return self.inner().output(first.items) if isinstance(first, Group) and len(items) == 1 else ()
 
     def relations(self, items: list[Item]) -> list[Relation]:
@@ -166,7 +130,7 @@ class _Reader:
 
     def _target(self, items: list[Item]) -> list[Relation]:
         """Return the table of an UPDATE."""
-        if word(_get(items, 0)) != "UPDATE":
+        if word(item_at(items, 0)) != "UPDATE":
             return []
         path, _ = forward_chain(items, 1)
         table = self.table(path) if path else None
@@ -180,12 +144,12 @@ class _Reader:
             here = word(items[at])
             if here in {"ON", "USING"}:
                 at = _after_condition(items, at + 1)
-            elif here == "TABLE" and isinstance(_get(items, at + 1), Group):
+            elif here == "TABLE" and isinstance(item_at(items, at + 1), Group):
                 relation, at = self._call(inside(items[at + 1])), at + 2
                 at = self._finish(found, relation, items, at)
             elif is_name(items[at]) and here not in _JOINING:
                 path, after = forward_chain(items, at)
-                follows = _get(items, after)
+                follows = item_at(items, after)
                 if isinstance(follows, Group):
                     relation = self._call(items[at : after + 1])
                     at = self._finish(found, relation, items, after + 1)
@@ -213,14 +177,14 @@ class _Reader:
     def _call(self, items: list[Item]) -> Relation:
         """Return what a table function yields: a window function adds three columns."""
         path, after = forward_chain(items, 0)
-        group = _get(items, after)
+        group = item_at(items, after)
         if not path or not isinstance(group, Group):
             return Relation("")
         read = next(
             (
                 i
                 for i, item in enumerate(group.items)
-                if word(item) == "TABLE" and is_name(_get(group.items, i + 1))
+                if word(item) == "TABLE" and is_name(item_at(group.items, i + 1))
             ),
             None,
         )
@@ -235,25 +199,25 @@ class _Reader:
     def _finish(self, found: list[Relation], relation: Relation, items: list[Item], at: int) -> int:
         """Read what may follow a relation: time travel, MATCH_RECOGNIZE, an alias with its columns."""
         while True:
-            here = word(_get(items, at))
+            here = word(item_at(items, at))
             if here == "FOR":
                 at = _after_time(items, at)
-            elif here == "OPTIONS" and isinstance(_get(items, at + 1), Group):
+            elif here == "OPTIONS" and isinstance(item_at(items, at + 1), Group):
                 at += 2
-            elif here == "MATCH_RECOGNIZE" and isinstance(_get(items, at + 1), Group):
-                relation = Relation("", _measures(items[at + 1]))
+            elif here == "MATCH_RECOGNIZE" and isinstance(item_at(items, at + 1), Group):
+                relation = Relation("", measures(items[at + 1]))
                 at += 2
             else:
                 break
-        if word(_get(items, at)) == "AS":
+        if word(item_at(items, at)) == "AS":
             at += 1
-        alias = _get(items, at)
+        alias = item_at(items, at)
         if _is_alias(alias):
             relation = replace(relation, name=name_of(alias))
             at += 1
-            columns = _get(items, at)
+            columns = item_at(items, at)
             if isinstance(columns, Group):
-                relation = replace(relation, columns=_named(relation.columns, _column_names(columns)))
+                relation = replace(relation, columns=named(relation.columns, column_names(columns)))
                 at += 1
         found.append(relation)
         return at
@@ -321,72 +285,12 @@ def _in_from(items: list[Item], at: int) -> bool:
         ),
         "",
     )
-    return last == "FROM" and word(_get(block, inside - 1)) != "LATERAL"
+    return last == "FROM" and word(item_at(block, inside - 1)) != "LATERAL"
 
 
 def _first_branch(items: list[Item]) -> list[Item]:
     end = next((i for i, item in enumerate(items) if word(item) in SET_OPERATIONS), len(items))
     return items[:end]
-
-
-def _selected(part: list[Item], relations: list[Relation]) -> list[Field]:
-    """Return the columns of one item of a SELECT list."""
-    if not part:
-        return []
-    if symbol(part[-1]) == "*":
-        names, _ = chain(part, len(part) - 2)
-        return [
-            column
-            for relation in relations
-            if not names or relation.name.lower() == names[-1].lower()
-            for column in relation.columns
-        ]
-    names, at = chain(part, len(part))
-    if not names:
-        return []
-    if at == 0:
-        return [Field(names[-1], _type_of(names, relations))]
-    if len(names) > 1 or symbol(part[at - 1]) in set("+-/*%<>=|."):
-        return []
-    expression = part[: at - 1] if word(part[at - 1]) == "AS" else part[:at]
-    return [Field(names[0], _type(expression, relations))]
-
-
-def _type(expression: list[Item], relations: list[Relation]) -> str:
-    names, end = forward_chain(expression, 0)
-    if names and end == len(expression):
-        return _type_of(list(names), relations)
-    group = _get(expression, end)
-    if isinstance(group, Group) and end + 1 == len(expression) and len(names) == 1:
-        if names[0].upper() in {"CAST", "TRY_CAST"}:
-            at = next((i for i, item in enumerate(group.items) if word(item) == "AS"), None)
-            return " ".join(word(item) for item in group.items[at + 1 :]) if at is not None else ""
-        return _KNOWN_TYPES.get(names[0].upper(), "")
-    return ""
-
-
-def _type_of(names: list[str], relations: list[Relation]) -> str:
-    *before, last = names
-    columns = Scope(tuple(relations)).resolve(before) if before else [c for r in relations for c in r.columns]
-    return next((column.type for column in columns if column.name == last), "")
-
-
-def _measures(item: Item) -> tuple[Field, ...]:
-    """Return the columns that a MATCH_RECOGNIZE yields: its partition, then its measures."""
-    items = inside(item)
-    found: list[Field] = []
-    words = [word(part) for part in items]
-    if words[:2] == ["PARTITION", "BY"]:
-        end = next((i for i, w in enumerate(words) if w in {"ORDER", "MEASURES"}), len(items))
-        found += [
-            Field(name_of(part[-1])) for part in split_at_commas(items[2:end]) if part and is_name(part[-1])
-        ]
-    found += [
-        Field(name_of(items[i + 1]))
-        for i, w in enumerate(words)
-        if w == "AS" and is_name(_get(items, i + 1)) and "DEFINE" not in words[:i]
-    ]
-    return tuple(found)
 
 
 def _after_condition(items: list[Item], at: int) -> int:
@@ -398,11 +302,11 @@ def _after_condition(items: list[Item], at: int) -> int:
 def _after_time(items: list[Item], at: int) -> int:
     """Skip ``FOR SYSTEM_TIME AS OF expression``."""
     at += 1
-    while word(_get(items, at)) in {"SYSTEM_TIME", "AS", "OF", "TIMESTAMP"}:
+    while word(item_at(items, at)) in {"SYSTEM_TIME", "AS", "OF", "TIMESTAMP"}:
         at += 1
     _, after = forward_chain(items, at)
     at = max(after, at + 1)
-    return at + 1 if isinstance(_get(items, at), Group) else at
+    return at + 1 if isinstance(item_at(items, at), Group) else at
 
 
 def _is_alias(item: Item | None) -> bool:
@@ -413,23 +317,6 @@ def _is_alias(item: Item | None) -> bool:
 
 
 def _is_named(items: list[Item], at: int) -> bool:
-    return is_name(_get(items, at)) and (
-        word(_get(items, at + 1)) == "AS" or isinstance(_get(items, at + 1), Group)
+    return is_name(item_at(items, at)) and (
+        word(item_at(items, at + 1)) == "AS" or isinstance(item_at(items, at + 1), Group)
     )
-
-
-def _column_names(item: Item) -> tuple[str, ...]:
-    parts = split_at_commas(item.items) if isinstance(item, Group) else []
-    return tuple(name_of(part[0]) for part in parts if part and is_name(part[0]))
-
-
-def _named(columns: tuple[Field, ...], names: tuple[str, ...]) -> tuple[Field, ...]:
-    """Give columns the names of an alias's list, where it has one."""
-    if not names:
-        return columns
-    types = [column.type for column in columns] if len(columns) == len(names) else [""] * len(names)
-    return tuple(Field(name, type_) for name, type_ in zip(names, types, strict=True))
-
-
-def _get(items: list[Item], at: int) -> Item | None:
-    return items[at] if 0 <= at < len(items) else None

@@ -6,12 +6,11 @@ cluster, and an option that is missing here is no error: it is only not offered.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,7 +73,7 @@ _WATERMARKS = (
 
 @cache
 def _facts() -> dict[str, Any]:
-    return dict(msgspec.json.decode(_FILE.read_bytes()))
+    return dict(json.loads(_FILE.read_bytes()))
 
 
 @cache

@@ -224,7 +224,7 @@ class _Bypass:
     def _main_status(self, status: str, channel: str, *args: Any, **kwargs: Any) -> None:
         """Stand in for the kernel's own method, to know what the main thread said last."""
         with self._publishing:
-            main = self._kernel.shell_channel_thread.parent_thread
+            main = getattr(self._kernel.shell_channel_thread, "parent_thread", threading.main_thread())
             if channel == "shell" and threading.current_thread() is main:
                 self._main = (status, self._kernel.get_parent("shell"))
             self._publish_status(status, channel, *args, **kwargs)

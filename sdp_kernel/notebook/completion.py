@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
-from sdp_kernel.notebook.completion_names import NameCache
+from sdp_kernel.notebook.completion_names import NameCache, with_head
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -35,7 +35,7 @@ class Part:
     """The part of a cell the cursor is in: text of its own, that begins at ``start`` in the cell.
 
     ``magic`` is None in SQL; on a magic's line its name, ``is_cell`` with two percent signs. ``body``
-    is the text below a cell magic's line.
+    is the text below a cell magic's line, ``head`` that line where the cursor is below it.
     """
 
     text: str
@@ -44,6 +44,7 @@ class Part:
     magic: str | None = None
     is_cell: bool = False
     body: str = ""
+    head: str = ""
 
 
 def part_at(code: str, offset: int) -> Part | None:
@@ -52,7 +53,9 @@ def part_at(code: str, offset: int) -> Part | None:
     if cell is not None and offset >= cell.start(1) - 2:
         if offset > cell.end(2):
             start = cell.end()
-            return Part(code[start:], start, offset - start) if cell[1] in SQL_MAGICS else None
+            if cell[1] not in SQL_MAGICS:
+                return None
+            return Part(code[start:], start, offset - start, head=cell[2])
         if offset > cell.end(1):
             start = cell.end(1)
             return Part(cell[2], start, offset - start, cell[1], is_cell=True, body=code[cell.end() :])
@@ -87,7 +90,7 @@ class Completer:
         if part.magic is None:
             from sdp_kernel.flink.complete import complete  # noqa: PLC0415 - loads when first used
 
-            names = self._names.for_text(part.text, part.offset)
+            names = with_head(self._names.for_text(part.text, part.offset), part.head, self._shell.user_ns)
             found = complete(part.text, part.offset, names)
         else:
             magic = self._magic(part)

@@ -12,14 +12,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError
+from sdp_kernel.flink.complete_names import Field, Names, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sdp_kernel.flink.catalog import Catalog
-    from sdp_kernel.flink.complete_names import Names
     from sdp_kernel.notebook.magics import SdpMagics
     from sdp_kernel.workbench import Workbench
 
 _TOPICS_FOR_S = 5.0
+_IN_HEAD = re.compile(r"--(param|with)[ =]+(?:(\w+)=)?(\w+)?")
 _QUALIFIED = re.compile(r"(?:(\w+)\.)?(\w+)\.\w*\Z")
 
 
@@ -65,8 +68,6 @@ class NameCache:
 
     def names(self) -> Names:
         """Return what is known now."""
-        from sdp_kernel.flink.complete_names import Names  # noqa: PLC0415
-
         catalog = self.catalog
         names = catalog.names if catalog is not None else Names()
         workbench = self.workbench
@@ -135,6 +136,29 @@ class NameCache:
                 continue
             found[alias] = tuple(sorted(topic for topic in topics if not topic.startswith("__")))
         self._topics, self._topics_at = found, time.monotonic()
+
+
+def with_head(names: Names, head: str, variables: Mapping[str, Any]) -> Names:
+    """Add what a cell's first line makes known in it: ``--param NAME=VALUE``, ``--with FRAME``."""
+    parameters, tables = dict(names.parameters), dict(names.tables)
+    for option, left, right in _IN_HEAD.findall(head):
+        if option == "param" and left:
+            parameters[left] = right
+        elif option == "with" and right in variables:
+            table = left or right
+            tables[table] = Table(table, _columns(variables[right]), options={"connector": "frame"})
+    return replace(names, parameters=parameters, tables=tables)
+
+
+def _columns(frame: Any) -> tuple[Field, ...]:
+    """Return the columns of a DataFrame or an Arrow table, without looking at its data."""
+    schema = getattr(frame, "schema", None)
+    if schema is not None and hasattr(schema, "names") and hasattr(schema, "types"):
+        return tuple(
+            Field(str(name), str(type_)) for name, type_ in zip(schema.names, schema.types, strict=True)
+        )
+    columns, types = getattr(frame, "columns", ()), getattr(frame, "dtypes", ())
+    return tuple(Field(str(name), str(type_)) for name, type_ in zip(columns, types, strict=False))
 
 
 def _load() -> None:

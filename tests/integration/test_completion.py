@@ -12,6 +12,7 @@ from sdp_kernel.flink import connectors
 from sdp_kernel.flink.catalog import Catalog
 from sdp_kernel.flink.complete_names import Field
 from sdp_kernel.flink.connectors import Option
+from tests import live_browser
 
 pytestmark = pytest.mark.stack
 
@@ -284,3 +285,52 @@ def test_the_kernel_is_as_it_was_after_uninstall(kernel):
         kernel.complete("%%flinksql\nSELECT |", timeout=1)
     kernel.manager.interrupt_kernel()
     assert kernel.reply(running)["status"] == "error"
+
+
+@pytest.mark.skipif(bool(live_browser.MISSING), reason=live_browser.MISSING or "-")
+def test_jupyterlab_shows_columns_while_a_cell_runs(stack, tmp_path):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    live_browser.write_settings(tmp_path, stack)
+    declared = f"%%flinksql\nCREATE TABLE ticks (number BIGINT, symbol STRING) {GENERATE}"
+    cells = ["%load_ext sdp_kernel", declared, "%%flinksql\nSELECT * FROM ticks", EDITED]
+    live_browser.write_notebook(tmp_path / "n.ipynb", cells)
+    with live_browser.lab(tmp_path) as url, live_browser.Page(tmp_path) as page:
+        page.open(url, "n.ipynb")
+        page.run(0)
+        page.run(1)
+        page.start(2)
+        page.wait(f"return {KERNEL}.status === 'busy'")
+        page.js(PLACE_CURSOR)
+        until = time.monotonic() + 30
+        shown = []
+        while "number" not in shown and time.monotonic() < until:
+            ActionChains(page.driver).send_keys(Keys.TAB).perform()
+            time.sleep(0.5)
+            shown = page.js(
+                "return [...document.querySelectorAll('.jp-Completer-match')].map(e => e.innerText)"
+            )
+        assert shown == ["number", "symbol"]
+        assert page.js(f"return {KERNEL}.status") == "busy"
+        ActionChains(page.driver).send_keys("sym", Keys.ENTER).perform()
+        page.wait(
+            f"return {CELL}.model.sharedModel.getSource() === arguments[0]",
+            10,
+            EDITED.replace("t.", "t.symbol"),
+        )
+        page.command("notebook:interrupt-kernel")
+        page.wait(f"return {KERNEL}.status === 'idle'")
+
+
+#: JavaScript counts the signs of music as two, the kernel as one.
+EDITED = "%%flinksql\n-- \U0001d11e\U0001d11e\nSELECT t. FROM ticks AS t"
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+CELL = "window.jupyterapp.shell.currentWidget.content.widgets[3]"
+PLACE_CURSOR = """
+const notebook = window.jupyterapp.shell.currentWidget.content;
+notebook.activeCellIndex = 3;
+notebook.mode = 'edit';
+notebook.widgets[3].editor.focus();
+notebook.widgets[3].editor.setCursorPosition({line: 2, column: 9});
+"""

@@ -1,6 +1,7 @@
 """Completion in a shell: which part of a cell is ours, and what magic lines offer. No processes."""
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
@@ -96,6 +97,15 @@ def test_values_of_options(shell):
     assert texts(shell, "%%flinksql --set execution.runtime-mode=B|\nSELECT 1") == [
         "execution.runtime-mode=BATCH"
     ]
+
+
+def test_what_the_first_line_names_is_known_below(shell):
+    shell.user_ns["rates"] = pd.DataFrame({"currency": ["EUR"], "rate": [1.0]})
+    assert texts(shell, "%%flinksql --with rates\nSELECT | FROM rates")[:2] == ["currency", "rate"]
+    assert texts(shell, "%%flinksql --with other=rates\nSELECT o.| FROM other o") == ["currency", "rate"]
+    assert texts(shell, "%%flinksql --param day=1 --param hour=2\nSELECT ${|") == ["day}", "hour}"]
+    shell.user_ns["arrow"] = pa.table({"n": [1]})
+    assert texts(shell, "%%flinksql q --with arrow\nSELECT | FROM arrow")[0] == "n"
 
 
 def test_a_chart_takes_the_columns_of_the_query_below(shell):
