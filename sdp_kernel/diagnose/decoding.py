@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.diagnose.findings import Finding, count
@@ -20,6 +21,7 @@ _SAMPLED = 20
 _SAMPLE_S = 1.5
 _SAMPLE_BYTES = 4 << 20
 _LONGEST_REASON = 160
+_MOST_NAMES = 5
 #: Flink's names of formats, by those of samples; others are left to detection.
 _NAMES = {"json": "json", "csv": "csv"}
 
@@ -89,6 +91,42 @@ def undecodable(
         f"%sample {table.topics[0]} shows them; %table {table.topics[0]} makes a CREATE TABLE that fits",
         evidence=evidence,
     )
+
+
+def missing_fields(table: Table, seen: Sample | None, dropping: str) -> Finding | None:
+    """Say which columns no record has a field for, and so are NULL in every row.
+
+    Parameters
+    ----------
+    dropping
+        Descriptions of operators that drop everything: it explains the silence where one of them
+        names such a column.
+    """
+    if seen is None or table.format != "json" or seen.errors == len(seen):
+        return None
+    fields = {seen.fields.get(name, name) for name in seen.value_columns}
+    missing = [name for name in table.columns if name not in fields]
+    if not missing or not fields:
+        return None
+    close = {name: alike for name in missing if (alike := _alike(name, fields))}
+    shown = ", ".join(missing[:_MOST_NAMES]) + (" and more" if len(missing) > _MOST_NAMES else "")
+    meant = "; ".join(f"{name} is {alike} there" for name, alike in close.items())
+    fact = (
+        f"none of the newest {count(len(seen), 'record')} of {table.name} has the field "
+        f"{shown}, so {'it is' if len(missing) == 1 else 'they are'} NULL in every row"
+    )
+    return Finding(
+        "no-such-field",
+        f"{fact}: {meant}" if meant else fact,
+        f"names are told apart by case; %sample {table.topics[0]} shows the fields",
+        certain=any(re.search(rf"\b{re.escape(name)}\b", dropping) for name in missing),
+        evidence={"table": table.name, "missing": missing, "fields": sorted(fields)[:50]},
+    )
+
+
+def _alike(name: str, fields: set[str]) -> str:
+    flat = name.lower().replace("_", "")
+    return next((field for field in sorted(fields) if field.lower().replace("_", "") == flat), "")
 
 
 def _reason(seen: Sample | None) -> str:

@@ -13,7 +13,7 @@ from sdp_kernel.flink.script import identifier, significant
 from sdp_kernel.flink.sources import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sdp_kernel.flink.operators import Operator
     from sdp_kernel.flink.runner import Runner
@@ -23,6 +23,8 @@ _DEEPEST_VIEW = 4
 _KAFKA = ("kafka", "upsert-kafka")
 _WATERMARK = re.compile(r"WATERMARK FOR `(?P<column>(?:[^`]|``)+)` AS (?P<rule>.+?),?\n")
 _DELAY = re.compile(r"- INTERVAL '(?P<value>\d+(?:\.\d+)?)' (?P<unit>SECOND|MINUTE|HOUR|DAY)")
+_COLUMN = re.compile(r"\s*`(?P<name>(?:[^`]|``)+)` (?P<type>.+)")
+_NO_FIELD = re.compile(r"AS |.*\bMETADATA\b")
 _UNITS_MS = {"SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
 
 
@@ -32,12 +34,14 @@ class Table:
 
     ``options`` are those of its declaration and of hints; ``time`` is the column its watermark is
     taken from, ``delay_ms`` how far the watermark stays behind it, None where it cannot be told.
+    ``columns`` are those that the records' fields fill.
     """
 
     parts: tuple[str, ...]
     options: Mapping[str, str]
     time: str = ""
     delay_ms: int | None = None
+    columns: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -106,15 +110,22 @@ def read_declaration(ddl: str) -> Table | None:
     table = read_table(ddl)
     if table.connector not in _KAFKA:
         return None
+    read = Table(table.parts, table.options, columns=tuple(_columns(ddl)))
     found = _WATERMARK.search(ddl)
     if found is None:
-        return Table(table.parts, table.options)
+        return read
     column, delay = found["column"].replace("``", "`"), _DELAY.search(found["rule"])
     if delay is not None:
-        return Table(
-            table.parts, table.options, column, int(float(delay["value"]) * _UNITS_MS[delay["unit"]])
-        )
-    return Table(table.parts, table.options, column, 0 if found["rule"] == identifier(column) else None)
+        return replace(read, time=column, delay_ms=int(float(delay["value"]) * _UNITS_MS[delay["unit"]]))
+    return replace(read, time=column, delay_ms=0 if found["rule"] == identifier(column) else None)
+
+
+def _columns(ddl: str) -> Iterator[str]:
+    """Yield the physical columns: those neither computed nor of metadata."""
+    for line in ddl.partition("(\n")[2].partition("\n)")[0].split("\n"):
+        found = _COLUMN.match(line)
+        if found is not None and not _NO_FIELD.match(found["type"]):
+            yield found["name"].replace("``", "`")
 
 
 def hint_options(hint: str) -> dict[str, str]:

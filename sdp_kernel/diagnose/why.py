@@ -140,6 +140,11 @@ class _Look:
             finding_ = decoding.undecodable(table, sample, read=read, decoded=decoded)
             if finding_ is not None:
                 yield finding_
+                continue
+            drops = " ".join(str(f.evidence.get("description", "")) for f in flow.dropped(evidence))
+            nulls = decoding.missing_fields(table, sample, drops)
+            if nulls is not None:
+                yield nulls
         yield from event_time.findings(evidence, stocks)
         yield from flow.dropped(evidence)
         if evidence.job is not None and evidence.job.state in TERMINAL:

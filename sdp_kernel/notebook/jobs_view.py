@@ -50,12 +50,11 @@ def queries_bundle(
     states: list[str] = []
     for query in reversed(queries):
         vitals = query.vitals
-        progress = query.progress()
         state = _query_state(query)
         name = query.name or " ".join(query.statement.text.split())[:40]
-        elapsed = progress.elapsed if query.over() else time.time() - query.started
-        rate = number(progress.changes / progress.elapsed) if progress.elapsed > 0 else ""
-        rows.append([name, state, _duration(elapsed), f"{progress.rows:,}", f"{progress.changes:,}", rate,
+        elapsed = query.elapsed if query.over() else time.time() - query.started
+        rate = number(query.changes / elapsed) if elapsed > 0 else ""
+        rows.append([name, state, _duration(elapsed), f"{len(query):,}", f"{query.changes:,}", rate,
                      *_figures(vitals), (query.job_id or "")[:_ID]])  # fmt: skip
         links.append(job_link(url, query.job_id) if query.job_id and _has_page(vitals) else "")
         states.append(state.partition(" ")[0])
@@ -66,8 +65,10 @@ def queries_bundle(
         fact(str(len(queries)), "in all"),
         *_cluster(cluster),
     ]
-    table = _linked(header, rows, right, links, states) if rows else note("no query has run yet")
-    return panel(head, table), _text("no query has run yet", header, rows, right, cluster, url)
+    nothing = "no query has run yet"
+    shown = _without_empty(header, rows, right)
+    table = _linked(*shown, links, states) if rows else note(nothing)
+    return panel(head, table), _text(nothing, *shown, cluster, url)
 
 
 def jobs_bundle(
@@ -99,8 +100,19 @@ def jobs_bundle(
     running = sum(not job.done for job in jobs)
     head = [title("jobs"), fact(str(running), "running"), fact(str(len(jobs)), "in all"), *_cluster(cluster)]
     nothing = "the cluster knows no job"
-    table = _linked(header, rows, right, links, [job.state for job in jobs]) if rows else note(nothing)
-    return panel(head, table), _text(nothing, header, rows, right, cluster, url)
+    shown = _without_empty(header, rows, right)
+    table = _linked(*shown, links, [job.state for job in jobs]) if rows else note(nothing)
+    return panel(head, table), _text(nothing, *shown, cluster, url)
+
+
+def _without_empty(
+    header: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[bool]
+) -> tuple[list[str], list[list[Any]], list[bool]]:
+    """Leave out the columns of figures that no row has."""
+    kept = [
+        at for at, name in enumerate(header) if name not in _FIGURES or any(row[at] != "" for row in rows)
+    ]
+    return [header[at] for at in kept], [[row[at] for at in kept] for row in rows], [right[at] for at in kept]
 
 
 def _query_state(query: Query) -> str:
@@ -114,7 +126,7 @@ def _query_state(query: Query) -> str:
         state = f"{state} ({vitals.job_state.lower()})"
     elif vitals is not None and state == "running" and vitals.waiting:
         state = f"{state} (waits for a slot)"
-    return f"{state}, in the background" if query.background and not query.over() else state
+    return f"{state} (background)" if query.background and not query.over() else state
 
 
 def _job_state(job: Job, vitals: Vitals | None) -> str:
