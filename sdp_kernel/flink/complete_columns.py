@@ -36,11 +36,15 @@ class Relation:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a place sees: ``relations`` of its own query, ``outer`` those of the queries around it."""
+    """What a place sees: ``relations`` of its own query, ``outer`` those of the queries around it.
+
+    ``tables`` are the names of WITH, ``output`` what the own query yields, for ORDER BY.
+    """
 
     relations: tuple[Relation, ...] = ()
     outer: tuple[Relation, ...] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
+    output: tuple[Field, ...] = ()
 
     @property
     def all(self) -> tuple[Relation, ...]:

@@ -18,6 +18,7 @@ _CLAUSES = frozenset(
     {"SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "ON", "PARTITION", "SET"}
     | {"WINDOW", "QUALIFY"}
 )
+_BEFORE_LITERALS = frozenset({"INTERVAL", "LIMIT", "OFFSET", "FETCH"})
 #: Words that an operand follows.
 _OPERATOR_WORDS = frozenset(
     {"AND", "OR", "NOT", "IN", "LIKE", "BETWEEN", "WHEN", "THEN", "ELSE", "CASE", "IS", "DISTINCT", "ALL"}
@@ -74,7 +75,9 @@ class QueryPlace(Place):
             return
         elif word(self._ahead(2)) == "INTERVAL" and literal(self.previous) is not None:
             self.keywords(words.UNITS)
-        elif self.said == "INTERVAL" or (self._begun() and self.continues(words.PHRASES)):
+        elif opener == "EXTRACT" and not self.before:
+            self.keywords(words.EXTRACTED)
+        elif self.said in _BEFORE_LITERALS or (self._begun() and self.continues(words.PHRASES)):
             return
         elif (
             not self.before
@@ -180,6 +183,8 @@ class QueryPlace(Place):
                 column for column in self._scoped(scope) if column.name in {"window_start", "window_end"}
             ]
             self.columns(windows)
+        if clause == "ORDER" and opener != "OVER":
+            self.columns(scope.output)
         self.columns(self._scoped(scope))
         for relation in scope.all:
             if relation.name:

@@ -227,6 +227,7 @@ def scope_at(cursor: Cursor, names: Names) -> Scope:
     """Return what the cursor's place sees."""
     reader = _Reader(names)
     levels: list[list[Relation]] = []
+    output: tuple[Field, ...] = ()
     at = cursor.at
     indices = _indices(cursor)
     for group in cursor.path:
@@ -237,6 +238,7 @@ def scope_at(cursor: Cursor, names: Names) -> Scope:
         block, _ = _block(group.items, at)
         words = {word(item) for item in block}
         if "SELECT" in words or (depth == 0 and words & {"UPDATE", "FROM"}):
+            output = output if levels else reader.inner().output(block)
             levels.append(reader.relations(block))
             if depth and _in_from(cursor.path[depth - 1].items, indices[depth - 1]):
                 break
@@ -249,7 +251,7 @@ def scope_at(cursor: Cursor, names: Names) -> Scope:
                 break
     first, *rest = levels or [[]]
     outer = tuple(relation for level in rest for relation in level)
-    return Scope(tuple(first), outer, reader.known)
+    return Scope(tuple(first), outer, reader.known, output)
 
 
 def output_of(text: str, names: Names) -> tuple[Field, ...]:

@@ -184,6 +184,10 @@ LIKE_OPTIONS = (
     "EXCLUDING WATERMARKS",
 )
 UNITS = ("SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "YEAR", "DAY TO SECOND", "YEAR TO MONTH")
+EXTRACTED = tuple(
+    f"{unit} FROM"
+    for unit in ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DOW", "DOY", "HOUR", "MINUTE", "SECOND", "EPOCH")
+)
 MEASURED = (
     "PARTITION BY",
     "ORDER BY",

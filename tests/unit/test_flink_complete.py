@@ -81,6 +81,10 @@ COLUMNS = ["id", "symbol", "amount", "`at`", "buyer"]
         ("SELECT orders.| FROM orders", COLUMNS),
         ("INSERT INTO orders (|", COLUMNS),
         ("SELECT * FROM default_catalog.default_database.orders WHERE |", COLUMNS),
+        ("SELECT id, COUNT(*) AS c FROM orders GROUP BY id ORDER BY |", ["id", "c"]),
+        ("SELECT SUM(id) OVER (PARTITION BY |) FROM orders", COLUMNS),
+        ("EXECUTE STATEMENT SET BEGIN INSERT INTO people SELECT | FROM orders; END;", COLUMNS),
+        ("CREATE VIEW v AS SELECT | FROM orders", COLUMNS),
         ("SELECT l.| FROM lake.bronze.logs l", ["line"]),
         ("SELECT * FROM orders o LEFT JOIN people p ON |", [*COLUMNS, "name", "o", "p"]),
         ("SELECT buyer.| FROM orders", ["name", "address"]),
@@ -246,7 +250,15 @@ def test_parameters_and_connections():
 
 
 @pytest.mark.parametrize(
-    "marked", ["-- FROM |", "SELECT /* FROM |", "SELECT 'FROM |", "SELECT 1|", "SELECT * FROM orders AS |"]
+    "marked",
+    [
+        "SELECT * FROM orders LIMIT |",
+        "-- FROM |",
+        "SELECT /* FROM |",
+        "SELECT 'FROM |",
+        "SELECT 1|",
+        "SELECT * FROM orders AS |",
+    ],
 )
 def test_nothing_where_nothing_can_be_known(marked):
     assert texts(marked) == []
