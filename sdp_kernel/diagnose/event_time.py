@@ -44,12 +44,11 @@ class Windows:
     size_ms: int
 
     def next_end(self, watermark: int) -> int | None:
-        """Return the first end of a window that a watermark has not passed; None for sessions."""
-        if self.kind == "SESSION":
-            return None
-        return (
-            (watermark + 1) // self.step_ms + (0 if (watermark + 1) % self.step_ms == 0 else 1)
-        ) * self.step_ms
+        """Return the first end of a window that is not closed at a watermark; None for sessions.
+
+        A window closes when the watermark reaches its last millisecond.
+        """
+        return None if self.kind == "SESSION" else ((watermark + 1) // self.step_ms + 1) * self.step_ms
 
 
 def windows(description: str) -> Windows | None:
@@ -78,13 +77,15 @@ def needs_event_time(evidence: Evidence) -> bool:
     return any(_WAITING.match(re.sub(r"^\[\d+\]:", "", line).partition("(")[0]) for line in lines)
 
 
-def findings(evidence: Evidence, stocks: Sequence[Stock]) -> Iterator[Finding]:
+def findings(evidence: Evidence, stocks: Sequence[Stock], *, zoned: bool = False) -> Iterator[Finding]:
     """Say who holds the watermark back, and which window is still open.
 
     Parameters
     ----------
     stocks
         What Kafka holds for the tables: used where Flink has not measured its sources yet.
+    zoned
+        Whether the session has a time zone of its own: the ends of long windows are then not told.
     """
     timed = _timed(evidence)
     if not evidence.operators:
@@ -105,7 +106,7 @@ def findings(evidence: Evidence, stocks: Sequence[Stock]) -> Iterator[Finding]:
     held = [finding for source in evidence.sources for finding in _held_by(source, stocks, keeper, shape)]
     yield from held
     if not held and keeper.watermark is not None:
-        yield replace(_open_window(keeper, shape, stocks), certain=bool(strict))
+        yield replace(_open_window(keeper, shape, stocks, zoned=zoned), certain=bool(strict))
     elif not held:
         yield _no_watermark(keeper, evidence)
 
@@ -221,24 +222,26 @@ def _no_watermark(keeper: Operator, evidence: Evidence) -> Finding:
     )
 
 
-def _open_window(keeper: Operator, shape: Windows | None, stocks: Sequence[Stock]) -> Finding:
+def _open_window(keeper: Operator, shape: Windows | None, stocks: Sequence[Stock], *, zoned: bool) -> Finding:
     mark = keeper.watermark or 0
     table = next((stock.table for stock in stocks if stock.table.time), None)
     delay = table.delay_ms if table is not None and len(stocks) == 1 else None
     column = table.time if table is not None else "an event time"
     figures = {"operator": keeper.name, "watermark_ms": mark, "records": keeper.passed, "delay_ms": delay}
-    end = shape.next_end(mark) if shape is not None and _aligned(shape) else None
+    end = shape.next_end(mark) if shape is not None and _aligned(shape, zoned=zoned) else None
     behind = f", {span(delay)} behind the newest {column}" if delay else ""
     if end is not None and shape is not None:
-        needed = None if delay is None else end + delay
+        needed = None if delay is None else end - 1 + delay
         when = (
-            f"a record whose {column} is {moment(needed)} or later" if needed is not None else "later records"
+            f"with a record whose {column} is {moment(needed)} or later"
+            if needed is not None
+            else f"when the watermark reaches {moment(end - 1)}"
         )
         return Finding(
             "window-open",
             f"the window that ends at {moment(end)} is still open: the watermark is at {moment(mark)}{behind}"
             f"; {_kept(keeper)}",
-            f"it closes when the watermark reaches {moment(end)}: that takes {when}, in every partition",
+            f"it closes {when}, in every partition",
             evidence={**figures, "window_end_ms": end, "needed_ms": needed, "size_ms": shape.size_ms},
         )
     size = f" of {span(shape.size_ms)}" if shape is not None else ""
@@ -253,7 +256,7 @@ def _open_window(keeper: Operator, shape: Windows | None, stocks: Sequence[Stock
     )
 
 
-def _aligned(shape: Windows) -> bool:
-    """Whether the ends of windows are the same in this machine's zone as in UTC."""
+def _aligned(shape: Windows, *, zoned: bool) -> bool:
+    """Whether the ends of windows are the same in the session's zone as in UTC."""
     offset = dt.datetime.now().astimezone().utcoffset()
-    return shape.step_ms <= _ZONELESS_MS or not offset
+    return shape.step_ms <= _ZONELESS_MS or not (zoned or offset)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sdp_kernel.settings import Profile
 
 _FLINK_S, _KAFKA_S = 1.5, 1.5
+_ZONE = "table.local-time-zone"
 _SERVERS = "properties.bootstrap.servers"
 
 
@@ -145,13 +146,18 @@ class _Look:
             nulls = decoding.missing_fields(table, sample, drops)
             if nulls is not None:
                 yield nulls
-        yield from event_time.findings(evidence, stocks)
+        yield from event_time.findings(evidence, stocks, zoned=self._zoned())
         yield from flow.dropped(evidence)
         if evidence.job is not None and evidence.job.state in TERMINAL:
             yield _ended(self.query, evidence)
         yield from flow.standing(
             evidence, stocks, rows=len(self.query), is_query=self.query.statement.is_query
         )
+
+    def _zoned(self) -> bool:
+        """Whether the session has been given a time zone."""
+        sets = [entry.text for entry in self.session.ledger.entries if entry.kind == "SET"]
+        return _ZONE in self.session.properties or any(_ZONE in text for text in sets)
 
     def _look_at(self, table: Table, began_ms: int) -> tuple[Stock, Sample | None]:
         cluster = self._cluster(table)

@@ -5,6 +5,7 @@ How its answers about one job are read is in :mod:`sdp_kernel.flink.job_detail`.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 _SAVEPOINT_S, _POLL_S = 120.0, 0.1
 #: Netty refuses a request line of more than 4096 bytes.
 _LINE_BYTES = 2_000
+_NO_DIRECTORY = re.compile(r"Config key \[[\w.-]+\] is not set")
 _NAMES_S, _NAMES_MOST = 10.0, 500
 
 
@@ -237,7 +239,7 @@ class JobManager:
             what = "is not known to the JobManager" if state == "UNKNOWN" else f"is {state}"
             raise SdpError(f"no savepoint of job {job_id}: it {what}", hint="%jobs lists the jobs that run")
         response = self._send("POST", path, json=body)
-        if not response.is_success and "Config key [state.savepoints.dir]" in response.text:
+        if not response.is_success and _NO_DIRECTORY.search(response.text):
             raise SdpError(
                 f"no savepoint of job {job_id}: the cluster has no directory for savepoints",
                 hint="name a directory that the cluster can write, or set "
@@ -286,7 +288,9 @@ class JobManager:
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             return self._client.request(method, path, **options)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, RuntimeError) as error:
+            if not (self._client.is_closed or isinstance(error, httpx.TransportError)):
+                raise
             raise Unreachable(
                 f"no JobManager answers at {self.url}: {error or type(error).__name__}",
                 hint="check the profile's jobmanager in sdp.toml; for the embedded stack: sdp up",

@@ -15,7 +15,11 @@ def bundle(diagnosis: Diagnosis) -> tuple[str, str]:
     """Draw a diagnosis as HTML and as text."""
     first, others = diagnosis.findings[0], diagnosis.findings[1:]
     tone = "warn" if first.certain else "run"
-    head = [title(f"{diagnosis.name}: why no rows"), chip(diagnosis.state, "run"), chip(first.kind, tone)]
+    head = [
+        title(f"{_flat(diagnosis.name)}: why no rows"),
+        chip(_flat(diagnosis.state), "run"),
+        chip(_flat(first.kind), tone),
+    ]
     reasons = [finding for finding in others if finding.certain]
     standing = [finding for finding in others if not finding.certain]
     body = [
@@ -41,11 +45,12 @@ def _drawn(finding: Finding, *, strong: bool = False) -> str:
 
 def _evidence(finding: Finding) -> str:
     pairs = ", ".join(f"{name} = {cell_text(value)}" for name, value in finding.evidence.items())
-    return note(f"{finding.kind}: {pairs}" if pairs else finding.kind)
+    return note(_flat(f"{finding.kind}: {pairs}" if pairs else finding.kind))
 
 
 def _text(diagnosis: Diagnosis) -> str:
-    lines = [f"{diagnosis.name} ({diagnosis.state}, {diagnosis.rows:,} rows): {diagnosis.first.kind}"]
+    heading = f"{diagnosis.name} ({diagnosis.state}, {diagnosis.rows:,} rows): {diagnosis.first.kind}"
+    lines = [_flat(heading)]
     for finding in diagnosis.findings:
         lines.append(f"- {_flat(finding.fact)}")
         if finding.advice:

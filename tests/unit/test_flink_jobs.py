@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from sdp_kernel.errors import SdpError, Unreachable
+from sdp_kernel.errors import JobFailed, SdpError, Unreachable
 from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.local.components import free_ports
 
@@ -59,3 +59,109 @@ def test_the_root_cause_is_the_newest_entry_of_the_history():
         jobmanager({"/jobs/a/exceptions": httpx.Response(200, json=history)}).root_cause("a")
         == "the disk is full"
     )
+
+
+def savepoint(*statuses, state="RUNNING", start=None):
+    """A JobManager that takes a savepoint: its POST's answer, then one status after the other."""
+    answers = iter(statuses)
+
+    def answer(request):
+        if request.url.path.endswith("/status"):
+            return httpx.Response(200, json={"status": state})
+        if request.method == "POST":
+            return start or httpx.Response(202, json={"request-id": "t"})
+        return httpx.Response(200, json=next(answers))
+
+    return JobManager("http://test", transport=httpx.MockTransport(answer))
+
+
+IN_PROGRESS = {"status": {"id": "IN_PROGRESS"}}
+
+
+def completed(**operation):
+    return {"status": {"id": "COMPLETED"}, "operation": operation}
+
+
+def test_a_stop_waits_for_its_savepoint_and_returns_its_path():
+    assert savepoint(IN_PROGRESS, IN_PROGRESS, completed(location="file:/s/1")).stop("a") == "file:/s/1"
+
+
+def test_a_savepoint_that_fails_gives_the_reason():
+    cause = {
+        "class": "x.CompletionException",
+        "stack-trace": "x.E: Failed\nCaused by: y.IOException: no space left\n",
+    }
+    with pytest.raises(JobFailed, match="the savepoint of job a failed: no space left"):
+        savepoint(completed(**{"failure-cause": cause})).savepoint("a")
+
+
+def test_a_savepoint_that_does_not_end_says_so():
+    with pytest.raises(JobFailed, match=r"has not ended within 0\.2 s"):
+        savepoint(*[IN_PROGRESS] * 50).savepoint("a", timeout=0.2)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [("FINISHED", "it is FINISHED"), ("CANCELED", "it is CANCELED")]
+)
+def test_a_job_that_has_ended_gives_no_savepoint(state, reason):
+    with pytest.raises(SdpError, match=reason):
+        savepoint(state=state).stop("a")
+
+
+def test_a_job_that_is_not_known_gives_no_savepoint():
+    with pytest.raises(SdpError, match="it is not known to the JobManager"):
+        jobmanager({}).stop("a")
+
+
+def test_a_cluster_without_a_place_for_savepoints_says_what_to_set():
+    refused = httpx.Response(
+        500,
+        json={
+            "errors": [
+                "x.RestHandlerException: Config key [execution.checkpointing.savepoint-dir] is not set. Property [targetDirectory] must be provided."
+            ]
+        },
+    )
+    with pytest.raises(SdpError, match="has no directory for savepoints") as error:
+        savepoint(start=refused).savepoint("a")
+    assert "execution.checkpointing.savepoint-dir" in error.value.hint
+
+
+def test_metrics_that_are_not_measured_are_not_asked_for():
+    asked = []
+
+    def answer(request):
+        names = request.url.params.get("get")
+        asked.append(names)
+        if names is None:
+            return httpx.Response(200, json=[{"id": "a"}, {"id": "b"}])
+        return httpx.Response(200, json=[{"id": n, "min": 1, "max": 2, "sum": 3} for n in names.split(",")])
+
+    found = JobManager("http://test", transport=httpx.MockTransport(answer)).metrics(
+        "j", "v", ["a", "gone", "b"]
+    )
+    assert asked == [None, "a,b"]
+    assert (found["a"].min, found["b"].sum) == (1, 3)
+
+
+def test_many_metrics_are_asked_for_in_lines_that_a_server_takes():
+    names = [f"operator.{'x' * 80}.{number}" for number in range(100)]
+    lengths = []
+
+    def answer(request):
+        if "get" not in request.url.params:
+            return httpx.Response(200, json=[{"id": name} for name in names])
+        lengths.append(len(str(request.url.raw_path)))
+        some = request.url.params["get"].split(",")
+        return httpx.Response(200, json=[{"id": n, "min": 1, "max": 1, "sum": 1} for n in some])
+
+    found = JobManager("http://test", transport=httpx.MockTransport(answer)).metrics("j", "v", names)
+    assert set(found) == set(names)
+    assert max(lengths) < 4096
+
+
+def test_values_that_are_no_numbers_are_left_out():
+    answers = {
+        "/jobs/a/metrics": httpx.Response(200, json=[{"id": "x", "value": "NaN"}, {"id": "y", "value": "2"}]),
+    }
+    assert jobmanager(answers).job_metrics("a", ["x", "y"]) == {"y": 2.0}
