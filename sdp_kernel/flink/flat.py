@@ -31,17 +31,22 @@ _TIMES = frozenset({"TIMESTAMP_WITHOUT_TIME_ZONE", "TIMESTAMP_WITH_LOCAL_TIME_ZO
 
 
 class FlatReader:
-    """Reads pages of INSERTs of scalar columns.
+    """Reads rows of scalar columns from delimited text.
 
     Parameters
     ----------
     temporal
         Makes an Arrow time or timestamp of a column of texts, where Arrow's reader cannot or would
         let nanoseconds wrap around.
+    null
+        What stands for an absent value, without quotes.
     """
 
     def __init__(
-        self, columns: tuple[Column, ...], temporal: Callable[[pa.Array, pa.DataType], pa.Array]
+        self,
+        columns: tuple[Column, ...],
+        temporal: Callable[[pa.Array, pa.DataType], pa.Array],
+        null: str = "null",
     ) -> None:
         self._schema = arrow_schema(columns)
         self._temporal = temporal
@@ -58,7 +63,7 @@ class FlatReader:
         self._reading = csv.ReadOptions(use_threads=False, block_size=1 << 30, column_names=names)
         self._converting = csv.ConvertOptions(
             column_types=types,
-            null_values=["null"],
+            null_values=[null],
             true_values=["true"],
             false_values=["false"],
             strings_can_be_null=True,
@@ -67,11 +72,11 @@ class FlatReader:
 
     @staticmethod
     def fits(columns: tuple[Column, ...]) -> bool:
-        """Whether rows of these columns are delimited text."""
+        """Whether rows of these columns can be delimited text."""
         return bool(columns) and all(column.type.root in _BARE | _TIMES for column in columns)
 
-    def read(self, page: bytes) -> pa.RecordBatch | None:
-        """Return the rows of a page; None where it has none, or is not for this reader."""
+    def page(self, page: bytes) -> pa.RecordBatch | None:
+        """Return the rows of a result page; None where it has none, or is not for this reader."""
         first = page.find(_FIRST)
         last = page.rfind(_LAST, max(len(page) - _TAIL, 0))
         if first < 0 or last < first:
@@ -80,21 +85,30 @@ class FlatReader:
         escapes = b"\\" in lines
         if _KIND in lines or (escapes and b"\\" in lines.replace(b"\\\\", b"").replace(b'\\"', b"")):
             return None  # retractions, or escapes of other characters than quotes and themselves
-        parsing = csv.ParseOptions(
-            double_quote=False, escape_char="\\" if escapes else False, ignore_empty_lines=False
-        )
         try:
-            table = csv.read_csv(
-                pa.py_buffer(lines),
-                read_options=self._reading,
-                parse_options=parsing,
-                convert_options=self._converting,
-            )
-            arrays = [_whole(column) for column in table.columns]
-            for index in self._later:
-                arrays[index] = self._temporal(arrays[index], self._schema.field(index).type)
+            return self.read(lines, csv.ParseOptions(
+                double_quote=False, escape_char="\\" if escapes else False, ignore_empty_lines=False
+            ))  # fmt: skip
         except pa.ArrowInvalid:
             return None
+
+    def read(self, lines: bytes, parsing: csv.ParseOptions) -> pa.RecordBatch:
+        """Return the rows of lines of text.
+
+        Raises
+        ------
+        pyarrow.ArrowInvalid
+            A value is not of its column's type, or a line not of so many columns.
+        """
+        table = csv.read_csv(
+            pa.py_buffer(lines),
+            read_options=self._reading,
+            parse_options=parsing,
+            convert_options=self._converting,
+        )
+        arrays = [_whole(column) for column in table.columns]
+        for index in self._later:
+            arrays[index] = self._temporal(arrays[index], self._schema.field(index).type)
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
