@@ -191,6 +191,9 @@ def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots:
         # a dead TaskManager is struck off after two unanswered heartbeats
         "heartbeat.interval": "2s",
         "parallelism.default": 1,
+        # what a live table shows of its job is as old as this
+        "web.refresh-interval": "1s",
+        "metrics.fetcher.update-interval": "2s",
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
     }
