@@ -312,7 +312,7 @@ def test_jupyterlab_shows_columns_while_a_cell_runs(stack, tmp_path):
                 "return [...document.querySelectorAll('.jp-Completer-match')].map(e => e.innerText)"
             )
         assert shown == ["number", "symbol"]
-        assert page.js(f"return {KERNEL}.status") == "busy"
+        page.wait(f"return {KERNEL}.status === 'busy'", 10)
         ActionChains(page.driver).send_keys("sym", Keys.ENTER).perform()
         page.wait(
             f"return {CELL}.model.sharedModel.getSource() === arguments[0]",
