@@ -20,6 +20,7 @@ BENCHMARKS = {
     "stack-start": "stack_start",
     "stack-again": "stack_again",
     "select-bounded": "select_bounded",
+    "completion": "completion",
     "first-row": "first_row",
     "interrupt": "interrupt",
     "topics-1000": "topics_1000",

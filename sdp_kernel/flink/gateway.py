@@ -1,4 +1,8 @@
-"""Calls on the Flink SQL Gateway's REST API, v3. One method an endpoint; no policy.
+"""Calls on the Flink SQL Gateway's REST API, v3. One method an endpoint; one policy.
+
+The policy: the statements of a session are submitted one after the other. The gateway runs them so in
+any case, but lets the next one wait in a thread of its HTTP server, of which it has two for each core;
+a handful of waiting statements, and no page of any session is answered any more.
 
 Own code rather than ``py-flink-sql-gateway``: that client needs Python 3.11 (the workbench runs
 on 3.10), and joins the gateway's error list into one text, where the reason and the place of a
@@ -7,14 +11,22 @@ fault can no longer be told apart.
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from sdp_kernel.errors import GatewayUnreachable, SqlError
 from sdp_kernel.flink import faults
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _CONNECT_S, _READ_S = 5.0, 60.0
+_BUSY = frozenset({"INITIALIZED", "PENDING", "RUNNING"})
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.03
 
 
 class GatewayFault(SqlError):  # noqa: N818
@@ -39,6 +51,8 @@ class Gateway:
 
     def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
+        self._turn = threading.RLock()
+        self._last: tuple[str, str] | None = None
         self._client = httpx.Client(
             base_url=f"{self.url}/v3",
             timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
@@ -71,10 +85,31 @@ class Gateway:
         """``POST …/heartbeat``: keeps the session from its idle time-out."""
         self._call("POST", f"/sessions/{session}/heartbeat", {})
 
+    @contextlib.contextmanager
+    def turn(self, session: str) -> Iterator[None]:
+        """Wait until the session's last statement has been carried out; nobody else submits within."""
+        with self._turn:
+            last, wait = self._last, _SHORTEST_WAIT_S
+            while last is not None and last[0] == session and self.status(*last) in _BUSY:
+                time.sleep(wait)
+                wait = min(wait * 1.5, _LONGEST_WAIT_S)
+            yield
+
     def submit(self, session: str, statement: str, config: dict[str, str] | None = None) -> str:
-        """``POST …/statements``; returns the operation handle at once."""
+        """``POST …/statements`` when it is its turn; returns the operation handle at once."""
         body = {"statement": statement, "executionConfig": config or {}}
-        return str(self._call("POST", f"/sessions/{session}/statements", body)["operationHandle"])
+        with self.turn(session):
+            answer = self._call("POST", f"/sessions/{session}/statements", body)
+            operation = str(answer["operationHandle"])
+            self._last = (session, operation)
+        return operation
+
+    def status(self, session: str, operation: str) -> str:
+        """``GET …/operations/:operation/status``; ``CLOSED`` where the gateway does not know it."""
+        try:
+            return str(self._call("GET", f"/sessions/{session}/operations/{operation}/status")["status"])
+        except GatewayFault:
+            return "CLOSED"
 
     def fetch(self, session: str, operation: str, token: int, row_format: str = "JSON") -> bytes:
         """``GET …/operations/:operation/result/:token``: the page as it came."""
@@ -100,7 +135,9 @@ class Gateway:
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
             response = self._client.request(method, path, json=body)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, RuntimeError) as error:
+            if not (self._client.is_closed or isinstance(error, httpx.TransportError)):
+                raise
             raise GatewayUnreachable(
                 f"no Flink SQL gateway answers at {self.url}: {error or type(error).__name__}",
                 hint="check the gateway of the profile in sdp.toml; for the embedded stack: sdp up",

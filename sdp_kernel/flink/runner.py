@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sdp_kernel.errors import ResultError, SdpError
 from sdp_kernel.flink import faults, stopping
 from sdp_kernel.flink.gateway import GatewayFault
-from sdp_kernel.flink.keys import upsert_key
+from sdp_kernel.flink.learning import Learning
 from sdp_kernel.flink.pages import Pages
 from sdp_kernel.flink.results import read_head
 from sdp_kernel.flink.rows import Rows
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 _NOT_READY = b'{"resultType":"NOT_READY"'
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.1
 _TURN_S = 0.05
+#: How long the end of a query waits to be told whether its rows are only added.
+_LEARNS_S = 30.0
 _ENDED_BY_ITSELF = frozenset({"finished", "submitted", "ok"})
 _JOB_ID = re.compile(r"^[0-9a-f]{32}$")
-_ROOT_MODE = re.compile(r"== Optimized Physical Plan ==\n.*?changelogMode=\[([^\]]*)\]")
 #: Configuration by which a client chooses a job's id (PipelineOptionsInternal).
 _FIXED_JOB_ID = "$internal.pipeline.job-id"
 
@@ -98,13 +99,13 @@ class Runner:
             self.stop(query, reader.operation)
         return state
 
-    def text(self, sql: str) -> str:
+    def text(self, sql: str, config: dict[str, str] | None = None) -> str:
         """Run a statement whose answer is one text, such as EXPLAIN."""
-        return "\n".join(str(row[next(iter(row))]) for row in self.table(sql))
+        return "\n".join(str(row[next(iter(row))]) for row in self.table(sql, config))
 
-    def table(self, sql: str) -> list[dict[str, object]]:
+    def table(self, sql: str, config: dict[str, str] | None = None) -> list[dict[str, object]]:
         """Run a statement of few rows, such as SHOW or DESCRIBE; beside what else runs."""
-        operation = self.gateway.submit(self.session, sql)
+        operation = self.gateway.submit(self.session, sql, config)
         wait, token = _SHORTEST_WAIT_S, 0
         found: list[dict[str, object]] = []
         while True:
@@ -184,17 +185,15 @@ class _Reader:
         self.columns = columns
         self.operation: str | None = None
         self.token = 0
-        self._explain: str | None = None
+        self._learning: Learning | None = None
         self._changed = 0.0
 
     def read(self) -> str:
         """Read until the end, a bound, or until the query is asked to end; returns its final state."""
         started = time.monotonic()
         query = self.query
-        if query.stopping is not None:
-            return query.stopping
-        if self.operation is None:
-            self._submit()
+        if self.operation is None and not self._submit():
+            return query.stopping or "stopped"
         pages = Pages(self.runner.gateway, self.runner.session, self.operation or "", self.token)
         try:
             while True:
@@ -208,7 +207,8 @@ class _Reader:
                 state = state or query.stopping or self._reached(now - started, now)
                 if state is None and query.lost is not None:
                     raise Lost(query.lost)
-                self._settle_mode(finally_=state is not None and query.stopping is None)
+                if self._learning is not None:
+                    self._learning.tell(within=_LEARNS_S if state is not None and not query.stopping else 0)
                 if state is not None:
                     return state
         finally:
@@ -225,24 +225,28 @@ class _Reader:
             return "idle"
         return "timeout" if bounds.timeout is not None and elapsed > bounds.timeout else None
 
-    def _submit(self) -> None:
+    def _submit(self) -> bool:
+        """Submit the statement, unless it is asked to end before its turn comes."""
         gateway, session, query = self.runner.gateway, self.runner.session, self.query
         config = dict(query.config)
         if query.statement.is_query:
             config["pipeline.name"] = f"sdp {query.name or 'query'}"
         if query.statement.is_query or query.statement.runs_job:
             config[_FIXED_JOB_ID] = query.new_job()
-        self.operation = gateway.submit(session, self.sql, config)
-        query.operation = self.operation
+        with gateway.turn(session):
+            if query.stopping is not None:
+                return False
+            query.operation = self.operation = gateway.submit(session, self.sql, config)
         if query.statement.is_query:
-            self._explain = gateway.submit(session, f"EXPLAIN CHANGELOG_MODE {self.sql}", dict(query.config))
+            self._learning = Learning(self.runner, query, self.sql)
+        return True
 
     def _take(self, page: bytes) -> str | None:
         query = self.query
         if query.rows is None:
             head = read_head(page)
             rows = Rows(self.columns or head.columns or (), keep=query.bounds.keep)
-            if self._explain is None:
+            if self._learning is None:
                 rows.only_appends(True)  # noqa: FBT003
             query.rows = rows
         end, token, _ = query.rows.add(page)
@@ -261,36 +265,6 @@ class _Reader:
             query.job_id = _job_id_row(query) or query.job_id
             return "submitted"
         return "ok"
-
-    def _settle_mode(self, *, finally_: bool = False) -> None:
-        """Take in what the plan says of the changelog, once it is there."""
-        if self._explain is None or self.query.rows is None:
-            return
-        gateway, session = self.runner.gateway, self.runner.session
-        try:
-            page = gateway.fetch(session, self._explain, 0)
-            while finally_ and page.startswith(_NOT_READY):
-                time.sleep(_SHORTEST_WAIT_S)
-                page = gateway.fetch(session, self._explain, 0)
-            if page.startswith(_NOT_READY):
-                return
-            rows = Rows(read_head(page).columns or ())
-            rows.add(page)
-            plan = "\n".join(str(value) for value in rows.table().column(0).to_pylist())
-            gateway.close_operation(session, self._explain)
-        except (SdpError, IndexError):
-            plan = ""
-        self._explain = None
-        self.query.plan = plan
-        mode = _ROOT_MODE.search(plan)
-        appends = mode is not None and mode.group(1) == "I"
-        self.query.rows.only_appends(appends)
-        if not appends and not finally_:
-            threading.Thread(target=self._find_key, daemon=True, name="sdp-key").start()
-
-    def _find_key(self) -> None:
-        with contextlib.suppress(SdpError):
-            self.query.upsert_key = upsert_key(self.runner, self.sql, self.query.columns)
 
 
 def _job_id_row(query: Query) -> str | None:
