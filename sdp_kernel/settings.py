@@ -95,7 +95,7 @@ class LocalSettings:
     """
 
     maven: str | None = None
-    task_slots: int = 8
+    task_slots: int = 32
     with_: tuple[str, ...] = ()
 
     def adding(self, names: Iterable[str]) -> LocalSettings:

@@ -175,7 +175,7 @@ def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots:
         "taskmanager.memory.task.off-heap.size": "0b",
         "taskmanager.memory.network.min": "128m",
         "taskmanager.memory.network.max": "128m",
-        "taskmanager.memory.managed.size": "256m",
+        "taskmanager.memory.managed.size": "512m",
         "taskmanager.memory.jvm-metaspace.size": "256m",
         "taskmanager.memory.jvm-overhead.min": "192m",
         "taskmanager.memory.jvm-overhead.max": "192m",
