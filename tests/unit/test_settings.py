@@ -82,7 +82,7 @@ def test_the_nearest_file_governs(load, tmp_path):
     below.mkdir()
     (below / "sdp.toml").write_text("", encoding="utf-8")
     assert settings.load(below).root == below
-    assert settings.load(below).local.task_slots == 8
+    assert settings.load(below).local.task_slots == 32
 
 
 def test_the_profile_local_needs_no_gateway_and_may_have_one(load):
