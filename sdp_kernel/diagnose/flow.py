@@ -63,7 +63,7 @@ def standing(evidence: Evidence, stocks: Sequence[Stock], *, rows: int, is_query
         yield Finding(
             "not-measured",
             f"the job runs for {span(job.now_ms - job.running_ms)}, and Flink has not measured it yet",
-            "wait: figures come every ten seconds (metrics.fetcher.update-interval)",
+            "wait a few seconds (metrics.fetcher.update-interval)",
             certain=False,
             evidence={"running_ms": job.now_ms - job.running_ms},
         )

@@ -81,16 +81,22 @@ def read(jobmanager: JobManager, job_id: str) -> Evidence:
     )
 
 
-def findings(found: Evidence, job_id: str) -> Iterator[Finding]:
-    """Say why the job does not run, where it does not."""
+def findings(found: Evidence, job_id: str, *, since_s: float = 0.0) -> Iterator[Finding]:
+    """Say why the job does not run, where it does not.
+
+    Parameters
+    ----------
+    since_s
+        How long ago the query was started.
+    """
     job = found.job
     if job is None:
         yield Finding(
             "not-submitted",
-            "Flink still plans the query: the JobManager does not know its job yet",
-            "wait; where it stays so, look at the gateway's log (sdp status names it)",
+            f"Flink still plans the query, since {span(since_s * 1000)}: its job is not submitted yet",
+            "wait: the first query of a gateway takes longest; where it stays so, see the gateway's log",
             certain=False,
-            evidence={"job_id": job_id},
+            evidence={"job_id": job_id, "since_s": since_s},
         )
         return
     yield from _failing(found, job)

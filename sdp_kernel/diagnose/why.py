@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from functools import partial
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
     from sdp_kernel.settings import Profile
 
 _FLINK_S, _KAFKA_S = 1.5, 1.5
+_BEHIND_A_FAILURE = {"no-such-topic", "broker-unreachable"}
+#: Said only where nothing else is known.
+_OTHERWISE = {"not-measured", "nothing-read"}
 _ZONE = "table.local-time-zone"
+_LONGEST = 300
 _SERVERS = "properties.bootstrap.servers"
 
 
@@ -65,6 +70,8 @@ def why(query: Query, workbench: Bench) -> Diagnosis:
     except Exception as error:  # noqa: BLE001 - a diagnosis never stands in the way of what it looks at
         message = error.message if isinstance(error, SdpError) else f"{type(error).__name__}: {error}"
         found = [Finding("unclear", f"the diagnosis itself failed: {message}", certain=False)]
+    if any(finding.certain for finding in found):
+        found = [finding for finding in found if finding.kind not in _OTHERWISE]
     ordered = sorted(found, key=lambda finding: not finding.certain)
     if not ordered:
         ordered = [Finding("unclear", "nothing was found that holds the query up", certain=False)]
@@ -84,6 +91,7 @@ class _Look:
         query = self.query
         if query.error is not None:
             yield _failed(query.error)
+            yield from self._behind_a_failure()
             return
         if not (query.statement.is_query or query.statement.runs_job):
             yield Finding("no-job", f"{query.statement.kind} runs no job and gives no rows", certain=False)
@@ -97,12 +105,20 @@ class _Look:
         except (Late, SdpError) as error:
             yield _silent_jobmanager(error)
         if evidence is not None:
-            yield from job.findings(evidence, query.job_id or "")
+            yield from job.findings(evidence, query.job_id or "", since_s=time.time() - query.started)
         try:
             known = named.result(deadline)
         except (Late, SdpError):
             known = []
         yield from self._of_data(evidence or job.Evidence(None), known)
+
+    def _behind_a_failure(self) -> Iterator[Finding]:
+        """Yield what Kafka says of the tables, where that explains why a query failed."""
+        named = Call(lambda: tables.read_by(self.session.runner(), self.query.sql))
+        with contextlib.suppress(Late, SdpError):
+            known = named.result(time.monotonic() + _FLINK_S)
+            found = self._of_data(job.Evidence(None), known)
+            yield from (finding for finding in found if finding.kind in _BEHIND_A_FAILURE)
 
     def _evidence(self) -> Evidence:
         jobmanager = self.session.jobmanager
@@ -236,10 +252,20 @@ def _ended(query: Query, evidence: Evidence) -> Finding:
         sum(vertex.records_in for vertex in evidence.job.sources),
         sum(vertex.records_out for vertex in evidence.job.sources),
     )
+    conditions = [
+        line.partition(":")[2]
+        for vertex in evidence.job.vertices
+        for line in vertex.operators
+        if "where=[" in line
+    ]
+    fact = f"the query has ended ({query.state}, job {evidence.job.state}); it read {count(read, 'record')}"
+    if read and not len(query) and query.statement.is_query:
+        behind = f": the conditions are in {'; '.join(conditions)[:_LONGEST]}" if conditions else ""
+        fact = f"{fact} and no row came of {'it' if read == 1 else 'them'}{behind}"
     return Finding(
         "ended",
-        f"the query has ended ({query.state}, job {evidence.job.state}); it read {count(read, 'record')}",
+        fact,
         "run it again to see more",
         certain=False,
-        evidence={"state": evidence.job.state, "read": read},
+        evidence={"state": evidence.job.state, "read": read, "conditions": conditions},
     )

@@ -340,3 +340,18 @@ def test_the_list_of_jobs_escapes_names_and_links_to_the_ui():
 def test_lists_without_entries_say_so():
     assert jobs_view.jobs_bundle([], {}, "http://h")[1] == "the cluster knows no job"
     assert jobs_view.queries_bundle([], "http://h")[1] == "no query has run yet"
+
+
+def test_every_kind_of_finding_is_documented():
+    import re
+    from pathlib import Path
+
+    import sdp_kernel.diagnose
+
+    room = Path(sdp_kernel.diagnose.__file__).parent
+    source_text = "\n".join(path.read_text(encoding="utf-8") for path in room.glob("*.py"))
+    kinds_used = set(re.findall(r"Finding\(\s*\"([a-z-]+)\"", source_text))
+    page = (room.parents[1] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+    documented = {kind for line in page.splitlines() if line.startswith("| `")
+                  for kind in re.findall(r"`([a-z-]+)`", line.split("|")[1])}  # fmt: skip
+    assert kinds_used == documented
