@@ -18,7 +18,7 @@ pytestmark = [
 TICKS = (
     "%%flinksql\nCREATE TEMPORARY TABLE ticks (n BIGINT, price DOUBLE, ts AS LOCALTIMESTAMP, "
     "WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen', 'rows-per-second' = '20', "
-    "'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '1000000', "
+    "'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '100000', "
     "'fields.price.min' = '1', 'fields.price.max' = '9')"
 )
 COUNTS = "SELECT MOD(n, 40) AS k, COUNT(*) AS c, MAX(n) AS m FROM ticks GROUP BY MOD(n, 40)"
