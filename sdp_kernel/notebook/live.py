@@ -7,6 +7,7 @@ drawn there in ``live_table.js``.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.notebook import display, html
@@ -140,10 +141,16 @@ def _total(query: Query, window: Window) -> int:
 
 
 def _page(query: Query, offset: int, size: int, sort: str | None, *, descending: bool) -> tuple[Window, int]:
-    """Return a page that exists: the last where the table has become shorter."""
-    window = query.window(offset, size, sort=sort, descending=descending)
+    """Return a page that exists: the last where the table has become shorter.
+
+    The newest rows come first where rows are only added: those beyond a limit are passed over.
+    """
+    beyond = max(len(query.rows or ()) - len(query), 0)
+    skipped = beyond if sort is None and not query.updating else 0
+    window = query.window(skipped + offset, size, sort=sort, descending=descending)
     total = _total(query, window)
     if offset and offset >= total:
         offset = max((total - 1) // size, 0) * size
-        window = query.window(offset, size, sort=sort, descending=descending)
-    return window, offset
+        window = query.window(skipped + offset, size, sort=sort, descending=descending)
+    shown = max(total - offset, 0)
+    return replace(window, table=window.table.slice(0, shown), ids=window.ids[:shown]), offset
