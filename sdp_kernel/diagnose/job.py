@@ -119,9 +119,10 @@ def _failing(found: Evidence, job: JobDetail) -> Iterator[Finding]:
         return
     newest = found.failures[0]
     ago = job.now_ms - newest.at_ms
+    times = max(found.restarts, len(found.failures))  # the metric comes later than the history
     evidence = {
         "reason": newest.reason,
-        "restarts": found.restarts,
+        "restarts": times,
         "state": job.state,
         "failed_at_ms": newest.at_ms,
         "task": newest.task,
@@ -129,7 +130,6 @@ def _failing(found: Evidence, job: JobDetail) -> Iterator[Finding]:
     if job.state == "FAILED":
         yield Finding("failed", f"{newest.reason}: the job has failed", _mend(newest), evidence=evidence)
     elif job.state in {"RESTARTING", "FAILING"} or (found.restarts and ago < _RECENT_MS):
-        times = max(found.restarts, len(found.failures))
         yield Finding(
             "restarting",
             f"{newest.reason}: the job fails and is started again, {count(times, 'time')} so far, "
