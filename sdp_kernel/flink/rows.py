@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.changelog import Changelog
-from sdp_kernel.flink.results import INSERT, PageDecoder, raw_rows
+from sdp_kernel.flink.pages import next_token
+from sdp_kernel.flink.results import INSERT, PageDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,23 +66,36 @@ class Rows:
         """Retractions of rows that were not there."""
         return self._fold.unmatched
 
-    def add(self, page: bytes) -> tuple[bool, int | None, str | None]:
-        """Take a page in; returns end of results, next token, job id."""
-        if self.appends is False:
-            changed, end, token, job_id = raw_rows(page)
+    def add(self, page: bytes) -> tuple[bool, int | None]:
+        """Take a page in; returns end of results, next token.
+
+        Raises
+        ------
+        ResultError
+            It is no page, or a value does not have the type its column names.
+        """
+        token = next_token(page)
+        batch = None
+        if self.appends:
+            batch = self.decoder.inserts(page)
+        if self.appends and batch is None:
+            rows, kinds, *_ = self.decoder.rows(page)
+            batch = self.decoder.batch(rows) if kinds <= {INSERT} else None
+        if batch is not None:
+            self.take(batch)
+        else:
+            changes = self.decoder.changes(page)
             with self._lock:
-                self.changes += len(changed)
-                self._fold.apply([(row.kind, bytes(row.fields)) for row in changed])
-            return end, token, job_id
-        rows, kinds, end, token, job_id = self.decoder.rows(page)
-        batch = self.decoder.batch(rows) if rows and self.appends and kinds == {INSERT} else None
+                self.changes += len(changes)
+                self._fold.take(changes)
+        return token is None, token
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Take rows in that are only added."""
         with self._lock:
-            self.changes += len(rows)
-            if batch is not None:
+            self.changes += batch.num_rows
+            if batch.num_rows:
                 self._append(batch)
-            elif rows:
-                self._fold.apply([(row.kind, bytes(row.fields)) for row in raw_rows(page)[0]])
-        return end, token, job_id
 
     def only_appends(self, appends: bool) -> None:  # noqa: FBT001
         """Say what the plan says of the query's changelog."""

@@ -249,7 +249,7 @@ class _Reader:
             if self._learning is None:
                 rows.only_appends(True)  # noqa: FBT003
             query.rows = rows
-        end, token, _ = query.rows.add(page)
+        end, token = query.rows.add(page)
         if end or token is None:
             return self._end()
         self.token = token
