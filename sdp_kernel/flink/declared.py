@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.runner import Runner
     from sdp_kernel.flink.script import Token
 
+_UNKNOWN = re.compile(r"Table with identifier .* does not exist", re.DOTALL)
 _IS_VIEW = re.compile(r"is only supported for tables, but .* is a view", re.DOTALL)
 
 
@@ -42,13 +43,21 @@ class Declared:
 
 
 def declared(runner: Runner, parts: Sequence[str]) -> Declared | None:
-    """Look a name up, as it stands in a query; None where there is no such table."""
+    """Look a name up, as it stands in a query; None where there is no such table.
+
+    Raises
+    ------
+    GatewayFault
+        The gateway cannot say.
+    """
     name = ".".join(identifier(part) for part in parts)
     try:
         return read_table(runner.text(f"SHOW CREATE TABLE {name}"))
     except SqlError as error:
-        if not _IS_VIEW.search(error.message):
+        if _UNKNOWN.search(error.message):
             return None
+        if not _IS_VIEW.search(error.message):
+            raise
     return read_view(runner.text(f"SHOW CREATE VIEW {name}"))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import UsageError
+from sdp_kernel.flink.asking import ask
 from sdp_kernel.flink.declared import Declared, declared, pairs
 from sdp_kernel.flink.edits import Edit, apply
 from sdp_kernel.flink.script import identifier, significant
@@ -177,8 +178,9 @@ def rewriter(
     """Return what :meth:`Session.execute` takes as ``rewrite``; ``note`` takes each of the notes."""
 
     def rewrite(_statement: Statement, rendered: Rendered) -> Rendered:
-        runner = session.runner()
-        result = hinted(rendered, lambda parts: declared(runner, parts), reach)
+        result = ask(
+            session, lambda: hinted(rendered, lambda parts: declared(session.runner(), parts), reach)
+        )
         for line in result.notes if note is not None else ():
             note(line)  # type: ignore[misc]
         return result.rendered

@@ -10,10 +10,12 @@ import contextlib
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SqlError, StatementError
 from sdp_kernel.flink import faults
+from sdp_kernel.flink.asking import ask
 from sdp_kernel.flink.gateway import Gateway, GatewayFault
 from sdp_kernel.flink.parameters import Rendered
 from sdp_kernel.flink.plan_state import State, milliseconds, state_of
@@ -146,11 +148,14 @@ def explain(
     if head and head.group().strip().endswith(";"):
         prefix += " BEGIN"
     config = dict(config or {})
-    runner = Runner(_Configured(session.gateway, config), session.handle, None)
+
+    def answer(text: str) -> str:
+        return Runner(_Configured(session.gateway, config), session.handle, None).text(text)
+
     for details in _DETAILS:
         opening = f"EXPLAIN {details} {prefix}"
         try:
-            explained = runner.text(opening + body)
+            explained = ask(session, partial(answer, opening + body))
         except GatewayFault as fault:
             found = faults.to_error(fault.errors)
             if details != _DETAILS[-1] and not _is_final(found):

@@ -140,3 +140,8 @@ def test_an_error_names_the_cells_own_place(tables, cell, place):
         explain(tables, rendered, source=cell, start=start, first_line=11)
     assert error.value.position == place
     assert "nope FROM orders" in error.value.excerpt
+
+
+def test_a_session_that_was_lost_is_replayed_before_it_explains(tables):
+    tables.gateway.close_session(tables.handle)
+    assert explain(tables, "SELECT symbol FROM orders").nodes

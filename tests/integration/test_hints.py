@@ -130,3 +130,8 @@ def test_a_batch_holds_for_its_statement_alone(session, trades):
     session.execute("SELECT 1", config=BATCH)
     query = run(session, "SELECT s, COUNT(*) AS c FROM upon GROUP BY s", "earliest")
     assert query.changes > 2
+
+
+def test_a_session_that_was_lost_is_replayed_before_its_tables_are_looked_up(session, trades):
+    session.gateway.close_session(session.handle)
+    assert len(run(session, "SELECT * FROM upon", "earliest")) == 20

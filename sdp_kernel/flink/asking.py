@@ -1,0 +1,37 @@
+"""Questions to a session that start no query, such as EXPLAIN: asked again where it had been lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from sdp_kernel.flink import faults
+from sdp_kernel.flink.gateway import GatewayFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sdp_kernel.flink.session import Session
+
+T = TypeVar("T")
+
+
+def ask(session: Session, question: Callable[[], T]) -> T:
+    """Return what ``question`` does; where the gateway had lost the session, in a new one.
+
+    Raises
+    ------
+    GatewayFault
+        Flink's answer, for any other reason.
+    SessionLost
+        A statement that once succeeded does not any more.
+    """
+    asked_in = session.handle
+    try:
+        return question()
+    except GatewayFault as fault:
+        if faults.what_was_lost(fault.errors) != faults.SESSION:
+            raise
+    if session.handle == asked_in:
+        replayed = session.reopen()
+        session.notify(f"{faults.SESSION}: opened a new session, replayed {replayed} statements")
+    return question()
