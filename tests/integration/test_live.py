@@ -1,6 +1,9 @@
 """Live views in a real JupyterLab in a real browser: while the cell runs, after it, and without a kernel."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 
 import nbformat
@@ -187,10 +190,9 @@ def test_a_million_changes_leave_the_page_responsive_and_the_kernel_small(notebo
     show(page)
     page.wait(f"return !({RUNNING})", 240)
     page.run(4)
-    state, rows, changes, grown = found = page.js(
+    state, rows, changes, grown = page.js(
         "return document.querySelectorAll('.jp-Cell')[4].querySelector('.jp-OutputArea-output').innerText"
     ).split()
-    print(found, page.js("return window.longest"))
     assert (state, rows) == ("finished", "100")
     assert int(changes) == 2 * 1_000_000 - 100
     assert int(grown) < 150
@@ -218,3 +220,38 @@ def test_a_chart_follows_its_query_and_is_a_chart_in_the_saved_file(notebook):
     assert set(output["data"]) == {"application/vnd.vegalite.v5+json", "image/png", "text/plain"}
     points = output["data"]["application/vnd.vegalite.v5+json"]["datasets"]["rows"]
     assert len(points) > 10
+
+
+def test_a_notebook_executed_without_a_front_end_holds_tables_and_charts(stack, tmp_path):
+    write_settings(tmp_path, stack)
+    cells = [
+        "%load_ext sdp_kernel",
+        TICKS,
+        f"%%flinksql q --limit 40\n{COUNTS}",
+        "%%flinksql p --limit 20 --chart point x=n y=price\nSELECT n, price FROM ticks",
+    ]
+    write_notebook(tmp_path / "run.ipynb", cells)
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--execute", "run.ipynb"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=180)
+    page = (tmp_path / "run.html").read_text()
+    assert "stopped at limit" in page
+    assert "data:image/png" in page
+    assert "model_id" not in page
+
+
+def test_plain_ipython_draws_once_as_text(stack, tmp_path):
+    write_settings(tmp_path, stack)
+    (tmp_path / "run.ipy").write_text(
+        "%load_ext sdp_kernel\n"
+        f"get_ipython().run_cell_magic('flinksql', '', {TICKS.split(chr(10), 1)[1]!r})\n"
+        f"get_ipython().run_cell_magic('flinksql', 'q --limit 40', {COUNTS!r})\n"
+        "get_ipython().run_cell_magic('flinksql', 'p --limit 5 --chart line x=n y=price', 'SELECT n, price FROM ticks')\n"
+    )
+    command = [sys.executable, "-m", "IPython", "--colors=NoColor", "run.ipy"]
+    done = subprocess.run(
+        command, cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True,
+        env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")},
+    )  # fmt: skip
+    assert done.stdout.count("q: stopped at limit, 40 rows") == 1
+    assert done.stdout.count("p: stopped at limit, 5 rows") == 1
+    assert "<div" not in done.stdout
