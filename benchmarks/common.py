@@ -77,4 +77,4 @@ def trades_ddl(bootstrap: str, topic: str) -> str:
 
 def session(info: Any) -> Session:
     """Open a session with the stack's gateway."""
-    return Session(info.gateway, jobmanager=info.jobmanager)
+    return Session(info.gateway, jobmanager=info.jobmanager, spool=info.state_dir / "spool")

@@ -1,6 +1,6 @@
 """``select-limit``: 500,000 JSON rows from Kafka into a DataFrame, against the engine's own limit.
 
-That limit is the same query as an INSERT into a blackhole table, on the same cluster, in turn with
+Both run in batch mode, as ``--batch`` does. That limit is the same query as an INSERT into a blackhole table, on the same cluster, in turn with
 ours. Both are counted from the call on: ours to the DataFrame, the INSERT to the end that the
 JobManager names (asking for it is no part of it: the JobManager answers with a state up to three
 seconds old).
@@ -25,6 +25,7 @@ PEERS = 3
 WARM_UP = 3
 GOAL_PANDAS, GOAL_LIMIT = 10.0, 1.8
 SELECT = "SELECT * FROM trades"
+BATCH = {"execution.runtime-mode": "batch"}
 SINK = """CREATE TABLE nowhere (
   id BIGINT, symbol STRING, price DOUBLE, quantity INT, `at` TIMESTAMP_LTZ(3)
 ) WITH ('connector' = 'blackhole')"""
@@ -33,7 +34,7 @@ SINK = """CREATE TABLE nowhere (
 def _blackhole(session: Session, jobmanager: str) -> float:
     """Return the seconds from the call to the end of the job."""
     started = time.time()
-    query = session.execute(f"INSERT INTO nowhere {SELECT}")
+    query = session.execute(f"INSERT INTO nowhere {SELECT}", config=BATCH)
     while True:
         time.sleep(0.25)
         job: dict[str, Any] = httpx.get(f"{jobmanager}/jobs/{query.job_id}", trust_env=False).json()
@@ -44,7 +45,7 @@ def _blackhole(session: Session, jobmanager: str) -> float:
 
 def _ours(session: Session) -> float:
     started = time.time()
-    assert len(session.execute(SELECT).df) == common.ROWS
+    assert len(session.execute(SELECT, config=BATCH).df) == common.ROWS
     return time.time() - started
 
 

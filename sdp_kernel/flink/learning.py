@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _ROOT_MODE = re.compile(r"== Optimized Physical Plan ==\n.*?changelogMode=\[([^\]]*)\]")
 _POLL_S = 0.05
+#: How long the end of a query waits for its plan.
+LEARNS_S = 30.0
 
 
 class Learning:
@@ -42,8 +44,12 @@ class Learning:
         if self._told or rows is None or not (self._planned.wait(within) or within):
             return
         self._told = True
-        mode = _ROOT_MODE.search(self._plan or "")
-        rows.only_appends(mode is not None and mode.group(1) == "I")
+        rows.only_appends(_only_appends(self._plan or ""))
+
+    def settle(self) -> None:
+        """Wait until the plan is known, which is evidence for a promotion."""
+        if self._query.stopping is None:
+            self._planned.wait(LEARNS_S)
 
     def _run(self) -> None:
         query = self._query
@@ -60,3 +66,9 @@ class Learning:
         if query.updating and not query.over():
             with contextlib.suppress(SdpError):
                 query.upsert_key = upsert_key(self._runner, self._sql, query.columns)
+
+
+def _only_appends(plan: str) -> bool:
+    """Whether a plan's root only inserts; in batch mode there are no changelog modes."""
+    mode = _ROOT_MODE.search(plan)
+    return mode.group(1) == "I" if mode is not None else bool(plan) and "changelogMode" not in plan

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING
 from sdp_kernel.errors import ResultError, SdpError
 from sdp_kernel.flink import faults, stopping
 from sdp_kernel.flink.gateway import GatewayFault
-from sdp_kernel.flink.learning import Learning
+from sdp_kernel.flink.learning import LEARNS_S, Learning
 from sdp_kernel.flink.pages import Pages
 from sdp_kernel.flink.results import read_head
 from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import identifier
+from sdp_kernel.flink.spool import Spool
 from sdp_kernel.flink.types import Column
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sdp_kernel.flink.gateway import Gateway
     from sdp_kernel.flink.jobs import JobManager
     from sdp_kernel.flink.query import Query
@@ -31,8 +34,6 @@ if TYPE_CHECKING:
 _NOT_READY = b'{"resultType":"NOT_READY"'
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.1
 _TURN_S = 0.05
-#: How long the end of a query waits to be told whether its rows are only added.
-_LEARNS_S = 30.0
 _ENDED_BY_ITSELF = frozenset({"finished", "submitted", "ok"})
 _JOB_ID = re.compile(r"^[0-9a-f]{32}$")
 #: Configuration by which a client chooses a job's id (PipelineOptionsInternal).
@@ -54,12 +55,17 @@ class Runner:
     ----------
     jobmanager
         Asked after a stop whether the job is gone; None where no JobManager can be reached.
+    spool
+        A directory that the TaskManagers share with this process: rows of batch queries come by it.
     """
 
-    def __init__(self, gateway: Gateway, session: str, jobmanager: JobManager | None) -> None:
+    def __init__(
+        self, gateway: Gateway, session: str, jobmanager: JobManager | None, spool: Path | None = None
+    ) -> None:
         self.gateway = gateway
         self.session = session
         self.jobmanager = jobmanager
+        self._spool = spool
         self._stopping: list[threading.Thread] = []
 
     def run(self, query: Query, sql: str, *, token: int | None = None) -> str:
@@ -81,6 +87,9 @@ class Runner:
             The query's ``lost`` was set.
         """
         query.limit = query.bounds.limit if query.statement.is_query else None
+        by_files = self._run_by_files(query, sql) if token is None else None
+        if by_files is not None:
+            return by_files
         reader = _Reader(self, query, sql)
         if token is not None:
             reader.operation, reader.token = query.operation, token
@@ -97,6 +106,20 @@ class Runner:
             raise
         if state not in _ENDED_BY_ITSELF:
             self.stop(query, reader.operation)
+        return state
+
+    def _run_by_files(self, query: Query, sql: str) -> str | None:
+        """Run a batch query by way of files; None where it has to go by pages."""
+        batch = query.config.get("execution.runtime-mode", "").lower() == "batch"
+        if self._spool is None or not batch or not query.statement.is_query:
+            return None
+        try:
+            state = Spool(self, query, sql, self._spool).run()
+        except BaseException:
+            self.stop(query, None, appears=0)
+            raise
+        if state not in {None, "finished"}:
+            self.stop(query, None)
         return state
 
     def text(self, sql: str, config: dict[str, str] | None = None) -> str:
@@ -208,7 +231,7 @@ class _Reader:
                 if state is None and query.lost is not None:
                     raise Lost(query.lost)
                 if self._learning is not None:
-                    self._learning.tell(within=_LEARNS_S if state is not None and not query.stopping else 0)
+                    self._learning.tell(within=LEARNS_S if state is not None and not query.stopping else 0)
                 if state is not None:
                     return state
         finally:

@@ -19,6 +19,7 @@ from sdp_kernel.flink.script import Statement, excerpt, offset_at, position_at, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -73,6 +74,8 @@ class Session:
         EXPLAIN, SHOW and DESCRIBE have no data to hide.
     repair
         Starts again what has died of the cluster, where that is in this machine's hands.
+    spool
+        A directory that the cluster shares with this process; rows of batch queries come by it.
     on_change
         Called when a query starts or ends, and when the session is another.
     on_close
@@ -92,6 +95,7 @@ class Session:
         notify: Callable[[str], None] | None = None,
         mask: Callable[[pa.Table], pa.Table] | None = None,
         repair: Callable[[], None] | None = None,
+        spool: Path | None = None,
         on_change: Callable[[], None] | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
@@ -106,6 +110,7 @@ class Session:
         self.recovery = Recovery(self, repair)
         self.on_change = on_change or (lambda: None)
         self._on_close = on_close or (lambda: None)
+        self._spool = spool
         self._jobmanager_url = jobmanager
         self._jobmanager: JobManager | None = None
         self._handle: str | None = None
@@ -211,7 +216,7 @@ class Session:
     def runner(self) -> Runner:
         """Return the runner on this session."""
         if self._runner is None or self._runner.session != self.handle:
-            self._runner = Runner(self.gateway, self.handle, self.jobmanager)
+            self._runner = Runner(self.gateway, self.handle, self.jobmanager, self._spool)
         return self._runner
 
     def render(self, text: str, values: Mapping[str, object] | None = None) -> parameters.Rendered:

@@ -64,6 +64,7 @@ def open_session(
         notify=notify,
         mask=mask,
         repair=repair,
+        spool=state_dir / "spool" if profile.embedded or repair is not None else None,
         on_change=write,
         on_close=records.forget,
     )

@@ -98,7 +98,7 @@ class SqlSide:
         def started(query: Query) -> None:
             if name is not None:
                 self.queries[name] = query
-            query.silence = lambda: str(self.why(query).first)
+            query.silence = lambda: _certain(self.why(query))
             if on_start is not None:
                 on_start(query)
 
@@ -303,6 +303,11 @@ class SqlSide:
         from sdp_kernel.flink.vitals import read  # noqa: PLC0415
 
         return {job.id: read(self.jobmanager, job.id) for job in jobs if not job.done}
+
+
+def _certain(diagnosis: Diagnosis) -> str:
+    """Return the strongest reason, where it is sure."""
+    return str(diagnosis.first) if diagnosis.first.certain else ""
 
 
 def _reach(start: str | None, until: str | None, *, batch: bool) -> Reach:
