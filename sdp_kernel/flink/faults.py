@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sdp_kernel.errors import JobFailed, Position, SqlError, StatementError
 from sdp_kernel.flink import function_faults
 
-_PLACE = re.compile(r"(?:From|at) line (\d+), column (\d+)(?: to line \d+, column \d+)?:?\s*")
+_PLACE = re.compile(r"(?:From|[Aa]t) line (\d+), column (\d+)(?: to line \d+, column \d+)?:?\s*")
 _HEAD = re.compile(r"^(?:Caused by: )?((?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)[\w$]*)(?:: (.*))?$")
 _PREFIX = re.compile(r"^(?:SQL validation failed\.|SQL parse failed\.)\s*")
 _DULL = (
@@ -31,6 +31,8 @@ _DULL = (
     "Failed to submit JobGraph",
     "Failed to submit job",
 )
+#: In the stack of a job that ran, and not of a statement that was refused.
+_RAN = re.compile(r"JobExecutionException|ProgramInvocationException|job execution result|JobFailed")
 #: Outer causes that name what the inner one is about.
 _SPEAKING = ("Failed to deserialize",)
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -47,6 +49,8 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"No match found for function signature",
         "SHOW FUNCTIONS lists what there is; check the arguments' types",
     ),
+    (r"unbounded table .* in batch mode", "--batch bounds Kafka tables; bound this one in its options"),
+    (r"only possible for INSERT-only table sources", "--until now in place of --batch"),
     (r"already exists", "DROP it first, or write IF NOT EXISTS"),
     (
         r"Could not find any factory for identifier",
@@ -172,6 +176,6 @@ def to_error(errors: list[str], *, job_id: str | None = None) -> SqlError:
     """Make the error to raise: JobFailed where a job was running, StatementError otherwise."""
     fault = read(errors)
     advice = hint(fault.reason, fault.stack)
-    if job_id and fault.place is None:
+    if job_id and fault.place is None and _RAN.search(fault.stack):
         return JobFailed(f"the job failed: {fault.reason}", job_id=job_id, hint=advice, detail=fault.stack)
     return StatementError(fault.reason, hint=advice, detail=fault.stack, position=fault.place)

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 from sdp_kernel.errors import SqlError, StatementError
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.asking import ask
-from sdp_kernel.flink.gateway import Gateway, GatewayFault
+from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.parameters import Rendered
 from sdp_kernel.flink.plan_state import State, milliseconds, state_of
 from sdp_kernel.flink.plan_tree import Operator, advices, execution, physical, sections, walk
 from sdp_kernel.flink.plan_tree import attributes as read_attributes
-from sdp_kernel.flink.runner import Runner
 from sdp_kernel.flink.script import excerpt, offset_at, position_at
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def explain(
     config = dict(config or {})
 
     def answer(text: str) -> str:
-        return Runner(_Configured(session.gateway, config), session.handle, None).text(text)
+        return session.runner().text(text, config)
 
     for details in _DETAILS:
         opening = f"EXPLAIN {details} {prefix}"
@@ -165,17 +164,6 @@ def explain(
         options = session.gateway.session_config(session.handle) | config
         return read(explained, ttl=milliseconds(options.get(_TTL, "0")))
     raise AssertionError
-
-
-class _Configured(Gateway):
-    """The same gateway over the same connections, with configuration for each statement."""
-
-    def __init__(self, gateway: Gateway, config: dict[str, str]) -> None:
-        self.__dict__.update(gateway.__dict__)
-        self._config = config
-
-    def submit(self, session: str, statement: str, config: dict[str, str] | None = None) -> str:
-        return super().submit(session, statement, {**self._config, **(config or {})})
 
 
 def _is_final(error: SqlError) -> bool:

@@ -175,6 +175,8 @@ def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots:
         "taskmanager.memory.task.off-heap.size": "0b",
         "taskmanager.memory.network.min": "128m",
         "taskmanager.memory.network.max": "128m",
+        # of 512 buffers for each exchange, a batch query of nine of them would find too few
+        "taskmanager.network.sort-shuffle.min-buffers": 32,
         "taskmanager.memory.managed.size": "512m",
         "taskmanager.memory.jvm-metaspace.size": "256m",
         "taskmanager.memory.jvm-overhead.min": "192m",

@@ -241,7 +241,7 @@ class Stack:
         for name in set(records) - alive:
             (self.layout.run / f"{name}.json").unlink(missing_ok=True)
             (self.layout.run / f"{name}.ready").unlink(missing_ok=True)
-        return alive & set(self.components)
+        return alive
 
     def _choose_ports(self, alive: set[str]) -> dict[str, int]:
         """Take the ports of the last start again, unless something else has them now."""

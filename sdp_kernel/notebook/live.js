@@ -110,7 +110,7 @@ function initialize({ model, signal }) {
   }
 
   function mount(view, host) {
-    const old = [...view.hosts.values()].find((known) => !known.host.isConnected);
+    const old = [...view.hosts.values()].find((known) => !known.host.isConnected || known.root.parentNode !== known.host);
     if (old) {
       view.hosts.delete(old.host);
       settle(old, host);
@@ -138,7 +138,7 @@ function initialize({ model, signal }) {
     mount.view.hosts.set(host, mount);
     host.append(mount.root);
     if (mount.drawn) host.classList.add("sdp-live-on");
-    for (const [box, place] of places) if (place) [box.scrollLeft, box.scrollTop] = place;
+    for (const [box, place] of places) if (place?.some(Boolean)) [box.scrollLeft, box.scrollTop] = place;
     if (focused && mount.root.contains(focused)) focused.focus({ preventScroll: true });
     mount.redrawn.disconnect();
     if (host.parentNode) mount.redrawn.observe(host.parentNode, { childList: true });
@@ -182,7 +182,7 @@ function initialize({ model, signal }) {
   // --- what the page tells the kernel ---
 
   function tell(anyway = false) {
-    const mounted = [...views.values()].filter((v) => [...v.hosts.keys()].some((host) => host.isConnected));
+    const mounted = [...views.values()].filter((v) => [...v.hosts.keys()].some(inPage));
     const visible = document.hidden ? [] : [...new Set([...seen].map((mount) => mount.view))];
     const now = JSON.stringify([mounted.map((v) => v.id), visible.map((v) => v.id)]);
     if (now === told && !anyway) return;
@@ -226,6 +226,11 @@ function initialize({ model, signal }) {
   }
   signal?.addEventListener("abort", leave);
   return signal ? undefined : leave;
+}
+
+// JupyterLab takes cells that are scrolled away out of the document, whole.
+function inPage(host) {
+  return host.isConnected || Boolean(host.closest(".jp-Cell"));
 }
 
 // A frame holds what has changed: the rest is as it was. Points are added to, by the id they begin with.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import abc
 import contextvars
 import logging
+import random
 import threading
 import time
 import uuid
@@ -36,8 +37,9 @@ _LOG = logging.getLogger(__name__)
 _SEEN_S, _UNSEEN_S = 0.25, 2.0
 #: Redraws of the HTML are so far apart for the first seconds of a view, then so far.
 _STATIC_S, _STATIC_LATER_S, _STATIC_SOON_S = 0.5, 2.0, 10.0
-#: The HTML that a saved file would hold is brought up to date so often while a page shows the view.
-_SAVED_S = 30.0
+#: The HTML that a saved file would hold is brought up to date so often while a page shows the view, and
+#: up to so much later, so that not all views take their turn at once.
+_SAVED_S, _SAVED_SPREAD = 45.0, 30.0
 #: Drawing takes a tenth of the time at most; what took long only once, such as an import, is forgiven.
 _SHARE = 10.0
 #: A page that has been silent for so long is gone; browsers wake hidden pages once a minute.
@@ -304,7 +306,7 @@ class Host:
                 if not mounted or view.next_static:
                     view.redraw()
                 soon = _STATIC_S if now - view.started < _STATIC_SOON_S else _STATIC_LATER_S
-                least = _SAVED_S if mounted else soon
+                least = _SAVED_S + random.random() * _SAVED_SPREAD if mounted else soon  # noqa: S311
                 view.next_static = now + view.redraws.wait(time.monotonic() - began, least)
         except Exception:  # noqa: BLE001 - one view's fault stops no other
             _LOG.exception("live view of %s", view.title)
@@ -333,11 +335,11 @@ class Host:
 
 def _explain(view: LiveView, query: Query) -> None:
     """Keep why a query has no rows, where something can tell."""
-    ask = getattr(query, "silence", None)
+    ask = query.silence
     if query.changes or time.time() - query.started < _SILENT_S:
         view.silence = ""
-    elif callable(ask):
-        view.silence = str(ask() or "")
+    elif ask is not None:
+        view.silence = ask()
 
 
 def _widget(take: Callable[[Any, Any, Any], None]) -> Any:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError, SliceError
+from sdp_kernel.flink.frame_table import is_frame
 from sdp_kernel.flink.script import identifiers, significant
 from sdp_kernel.flink.session import Session
 
@@ -308,6 +309,12 @@ def minimal(session: Session, statement: str, parameters: dict[str, str]) -> tup
             kept.remove(group)
     part = Slice(found.settings, tuple(entry for group in kept for entry in group))
     check_places(ledger, part)
+    frames = [entry.target for entry in part.declarations if is_frame(entry)]
+    if frames:
+        raise SliceError(
+            f"the query reads the frame {frames[0]}, which exists only in this kernel",
+            hint="write it to a topic with %produce, and declare a table over that",
+        )
     return part, plan
 
 
