@@ -11,14 +11,20 @@ pytestmark = pytest.mark.stack
 
 BATCH = {"execution.runtime-mode": "batch"}
 QUERIES = [
-    "SELECT s FROM (VALUES (''), ('x'), (CAST(NULL AS STRING)), ('a,b'), ('q\"uo\"te'), ('new\nline'), ('null'),"
-    " (' sp '), ('\\back\\n'), ('\"')) AS t(s)",
-    "SELECT CAST(x AS DOUBLE) AS d, CAST(x AS FLOAT) AS f, CAST(x AS DECIMAL(38, 18)) AS c"
-    " FROM (VALUES ('1e-5'), ('-0.0'), ('123456789')) AS t(x)",
-    "SELECT CAST(x AS TIMESTAMP(3)) AS a, CAST(x AS TIMESTAMP(6)) AS b, CAST(x AS TIMESTAMP(9)) AS c,"
-    " CAST(CAST(x AS TIMESTAMP(9)) AS TIMESTAMP_LTZ(9)) AS l, CAST(CAST(x AS TIMESTAMP(3)) AS DATE) AS d,"
-    " CAST(CAST(x AS TIMESTAMP(3)) AS TIME) AS t"
-    " FROM (VALUES ('2024-02-29 12:34:56.123456789'), ('1969-12-31 23:59:59.9')) AS t(x)",
+    (
+        "SELECT s FROM (VALUES (''), ('x'), (CAST(NULL AS STRING)), ('a,b'), ('q\"uo\"te'), ('new\nline'), ('null'),"
+        " (' sp '), ('\\back\\n'), ('\"')) AS t(s)"
+    ),
+    (
+        "SELECT CAST(x AS DOUBLE) AS d, CAST(x AS FLOAT) AS f, CAST(x AS DECIMAL(38, 18)) AS c"
+        " FROM (VALUES ('1e-5'), ('-0.0'), ('123456789')) AS t(x)"
+    ),
+    (
+        "SELECT CAST(x AS TIMESTAMP(3)) AS a, CAST(x AS TIMESTAMP(6)) AS b, CAST(x AS TIMESTAMP(9)) AS c,"
+        " CAST(CAST(x AS TIMESTAMP(9)) AS TIMESTAMP_LTZ(9)) AS l, CAST(CAST(x AS TIMESTAMP(3)) AS DATE) AS d,"
+        " CAST(CAST(x AS TIMESTAMP(3)) AS TIME) AS t"
+        " FROM (VALUES ('2024-02-29 12:34:56.123456789'), ('1969-12-31 23:59:59.9')) AS t(x)"
+    ),
     "WITH n AS (SELECT i FROM (VALUES (3), (1), (2)) AS t(i)) SELECT i FROM n ORDER BY i DESC",
     "SELECT ARRAY[1, 2] AS a",  # not a scalar: the ordinary way
     'SELECT x AS `we"ird ``name` FROM (VALUES (1)) AS t(x) WHERE 1 = 0',
