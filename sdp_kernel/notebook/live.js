@@ -30,6 +30,15 @@ function initialize({ model, signal }) {
     tell();
   });
 
+  // A comm that cannot be sent to stays so: its kernel has been restarted, or is gone.
+  function say(content) {
+    try {
+      model.send(content);
+    } catch {
+      leave();
+    }
+  }
+
   // --- what the kernel says ---
 
   function take(message) {
@@ -67,12 +76,12 @@ function initialize({ model, signal }) {
     const now = performance.now();
     if (now - greeted > AGAIN_MS) {
       greeted = now;
-      model.send({ event: "hello" });
+      say({ event: "hello" });
     }
     for (const [name, waiting] of parts) {
       if (waiting.loading || now - waiting.asked < AGAIN_MS) continue;
       waiting.asked = now;
-      model.send({ event: "need", part: name });
+      say({ event: "need", part: name });
     }
   }
 
@@ -147,7 +156,7 @@ function initialize({ model, signal }) {
   }
 
   function act(view, action) {
-    model.send({ event: "act", id: view.id, action });
+    say({ event: "act", id: view.id, action });
   }
 
   // --- drawing: one view an animation frame, and only where it is seen ---
@@ -188,7 +197,7 @@ function initialize({ model, signal }) {
     if (now === told && !anyway) return;
     told = now;
     const [mountedIds, seenIds] = JSON.parse(now);
-    model.send({ event: "alive", page, mounted: mountedIds, seen: seenIds });
+    say({ event: "alive", page, mounted: mountedIds, seen: seenIds });
   }
 
   const onHide = () => tell();
@@ -196,13 +205,14 @@ function initialize({ model, signal }) {
     const mount = mounts.get(target.closest?.(".sdp-live-root"));
     if (mount) mount.focused = target;
   };
-  const onLeave = () => model.send({ event: "bye", page });
+  const onLeave = () => say({ event: "bye", page });
   const looking = setInterval(() => (look(), ask()), LOOK_MS);
   const beating = setInterval(() => views.size && tell(true), ALIVE_MS);
   document.addEventListener("visibilitychange", onHide);
   document.addEventListener("focusin", onFocus);
   window.addEventListener("pagehide", onLeave);
   model.on("msg:custom", take);
+  model.on("comm_live_update", () => tell(true));
   ask();
 
   // The kernel is gone: what the outputs hold as HTML is shown again.
@@ -215,6 +225,7 @@ function initialize({ model, signal }) {
     window.removeEventListener("pagehide", onLeave);
     watcher.disconnect();
     for (const view of views.values()) {
+      view.frame = null;
       for (const mount of view.hosts.values()) {
         mount.redrawn.disconnect();
         mount.drawer?.destroy();

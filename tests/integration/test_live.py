@@ -255,3 +255,15 @@ def test_plain_ipython_draws_once_as_text(stack, tmp_path):
     assert done.stdout.count("q: stopped at limit, 40 rows") == 1
     assert done.stdout.count("p: stopped at limit, 5 rows") == 1
     assert "<div" not in done.stdout
+
+
+def test_after_a_kernel_restart_the_output_shows_its_html_again(notebook):
+    page, _ = notebook(f"%%flinksql q --limit 40\n{COUNTS}")
+    page.run(2)
+    show(page)
+    page.js(
+        "return window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart().then(() => 1)"
+    )
+    page.wait("return !document.querySelector('.sdp-live-panel')", 30)
+    assert page.js("return [...document.querySelectorAll('.sdp-live tbody tr')].length") == 40
+    assert page.js("return document.querySelector('.sdp-live table').offsetHeight") > 0
