@@ -15,7 +15,27 @@ from sdp_kernel.flink.jobs import TERMINAL
 if TYPE_CHECKING:
     from sdp_kernel.flink.session import Session
 
-MOMENTS_S = [0.5, 0.0, 0.02, 0.05, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 3.0]
+MOMENTS_S = [
+    0.5,
+    0.0,
+    0.02,
+    0.05,
+    0.08,
+    0.1,
+    0.13,
+    0.16,
+    0.2,
+    0.25,
+    0.3,
+    0.35,
+    0.4,
+    0.5,
+    0.6,
+    0.8,
+    1.0,
+    1.5,
+    3.0,
+]
 ROUNDS = 2
 GOAL_S = 3.0
 _DDL = """CREATE TABLE ticks (n BIGINT, k INT, pt AS PROCTIME()) WITH ('connector' = 'datagen',

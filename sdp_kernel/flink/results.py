@@ -172,8 +172,17 @@ class PageDecoder:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def batch_of_json(self, rows: list[bytes]) -> pa.RecordBatch:
-        """Turn rows kept as the JSON of their fields into a record batch."""
-        return self.batch(self._decode_fields(b"[" + b",".join(rows) + b"]"))
+        """Turn rows kept as the JSON of their fields into a record batch.
+
+        Raises
+        ------
+        ResultError
+            A value does not have the type its column names.
+        """
+        try:
+            return self.batch(self._decode_fields(b"[" + b",".join(rows) + b"]"))
+        except msgspec.DecodeError as error:
+            raise ResultError(f"a result page cannot be decoded: {error}") from None
 
 
 def change(kind: str, row: bytes) -> bytes:

@@ -106,6 +106,17 @@ class Rows:
                 self._fold = Changelog()
                 self._append(batch)
 
+    def cut(self, limit: int) -> None:
+        """Keep the first ``limit`` rows of the table as it stands: what came beyond was not asked for."""
+        with self._lock:
+            self._decoded = None
+            if len(self._fold) > limit:
+                first, self._fold = self._fold.rows()[:limit], Changelog()
+                self._fold.apply([(INSERT, row) for row in first])
+            elif self._count > limit:
+                self._batches = deque(self._slices(0, limit))
+                self._count = limit
+
     def _append(self, batch: pa.RecordBatch) -> None:
         self._batches.append(batch)
         self._count += batch.num_rows

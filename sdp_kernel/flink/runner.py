@@ -106,7 +106,7 @@ class Runner:
             raise
         if state not in _ENDED_BY_ITSELF:
             self.stop(query, reader.operation)
-        return state
+        return _cut(query, state)
 
     def _run_by_files(self, query: Query, sql: str) -> str | None:
         """Run a batch query by way of files; None where it has to go by pages."""
@@ -118,9 +118,11 @@ class Runner:
         except BaseException:
             self.stop(query, None, appears=0)
             raise
-        if state not in {None, "finished"}:
+        if state is None:
+            return None
+        if state != "finished":
             self.stop(query, None)
-        return state
+        return _cut(query, state)
 
     def text(self, sql: str, config: dict[str, str] | None = None) -> str:
         """Run a statement whose answer is one text, such as EXPLAIN."""
@@ -288,6 +290,13 @@ class _Reader:
             query.job_id = _job_id_row(query) or query.job_id
             return "submitted"
         return "ok"
+
+
+def _cut(query: Query, state: str) -> str:
+    """Take away the rows that came beyond the limit, in the page that reached it."""
+    if state == "limit" and query.rows is not None and query.bounds.limit is not None:
+        query.rows.cut(query.bounds.limit)
+    return state
 
 
 def _job_id_row(query: Query) -> str | None:

@@ -90,6 +90,7 @@ class _Bypass:
         self._shell = shell
         self._kernel = kernel
         self._loop = kernel.shell_channel_thread.io_loop
+        self._receive = kernel.shell_channel_thread_main
         self._completions = _Lane("sdp-completions", kernel.log)
         self._comms = _Lane("sdp-comms", kernel.log)
         self._publish_status = kernel._publish_status  # noqa: SLF001
@@ -100,27 +101,31 @@ class _Bypass:
 
     def start(self) -> None:
         self._kernel._publish_status = self._main_status  # noqa: SLF001
+        # an extension that is loaded with the kernel comes before the kernel listens: it then takes this
+        self._kernel.shell_channel_thread_main = self._route
         self._receive_with(self._route)
 
     def stop(self) -> None:
-        self._receive_with(self._kernel.shell_channel_thread_main)
+        self._kernel.__dict__.pop("shell_channel_thread_main", None)
+        self._receive_with(self._receive)
         self._kernel.__dict__.pop("_publish_status", None)
         self._completions.stop()
         self._comms.stop()
 
     def _receive_with(self, handler: Any) -> None:
-        """Change who gets the channel's messages, in the thread that reads them."""
+        """Change who gets the messages of a kernel that listens already, in the thread that reads them."""
 
         def change() -> None:
-            if not self._kernel.shell_stream.closed():
-                self._kernel.shell_stream.on_recv(handler, copy=False)
+            stream = self._kernel.shell_stream
+            if not stream.closed() and stream.receiving():
+                stream.on_recv(handler, copy=False)
 
         self._loop.add_callback(change)
 
     async def _route(self, frames: list[Any]) -> None:
         """Take a message if it is ours; runs in the shell channel's thread."""
         if not self._taken(frames):
-            await self._kernel.shell_channel_thread_main(frames)
+            await self._receive(frames)
 
     def _taken(self, frames: list[Any]) -> bool:
         session = self._kernel.session

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from sdp_kernel.kafka.infer import TableSketch
 
 SHOWN_ROWS = 50
-_STATES = {
+#: A query's state → how it is written, and in which tone.
+STATES = {
     "running": ("running", "run"),
     "finished": ("finished", "good"),
     "ok": ("ok", "good"),
@@ -60,7 +61,7 @@ def query(view: View, q: Query) -> None:
 
 def query_bundle(q: Query) -> tuple[str, str]:
     """Return a query's panel as HTML and as text."""
-    state, tone = _STATES[q.state]
+    state, tone = STATES[q.state]
     statement = q.statement
     title = q.name or (statement.kind.lower() if statement.is_query else _what(q))
     head = [html.title(title), html.chip(state, tone)]

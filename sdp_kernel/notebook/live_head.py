@@ -9,21 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sdp_kernel.notebook import html
+from sdp_kernel.notebook.display import STATES
 
 if TYPE_CHECKING:
     from sdp_kernel.flink.query import Query
 
 _SPAN_S = 3.0
-_STATES = {
-    "running": ("running", "run"),
-    "finished": ("finished", "good"),
-    "limit": ("stopped at limit", "warn"),
-    "timeout": ("stopped at time-out", "warn"),
-    "idle": ("stopped when quiet", "good"),
-    "interrupted": ("interrupted", "warn"),
-    "stopped": ("stopped", "warn"),
-    "failed": ("failed", "bad"),
-}
 
 
 class Rates:
@@ -49,7 +40,7 @@ def head(query: Query, rates: Rates, now: float, *, jobmanager_url: str | None) 
 
     ``facts`` are triples of a value, its unit, and a sentence for who points at it.
     """
-    state, tone = _STATES.get(query.state, (query.state, "warn"))
+    state, tone = STATES.get(query.state, (query.state, "warn"))
     rows, changes = len(query), query.changes
     row_rate, change_rate = rates.add(now, rows, changes)
     running = query.state == "running"

@@ -69,7 +69,7 @@ def _choose(query: Query, workbench: Workbench, spec: Any) -> _Drawn:
     if spec is not None:
         from sdp_kernel.notebook import chart  # noqa: PLC0415
 
-        drawn: _Drawn = chart.LiveChart(query, spec)
+        drawn: _Drawn = chart.LiveChart(query, spec, jobmanager_url=url)
         return drawn
     from sdp_kernel.notebook import live  # noqa: PLC0415
 

@@ -159,7 +159,11 @@ def kernel(project, cell, owner="kernel-1"):
     """Start a process that works as a kernel does."""
     code = textwrap.dedent(KERNEL).format(ticks=TICKS, counts=COUNTS)
     return subprocess.Popen(
-        [sys.executable, "-c", code, cell, owner], cwd=project, stdout=subprocess.PIPE, env={**os.environ}, text=True
+        [sys.executable, "-c", code, cell, owner],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        env={**os.environ},
+        text=True,
     )
 
 

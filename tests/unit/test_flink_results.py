@@ -161,9 +161,13 @@ def test_the_head_of_many_rows_is_cut():
 
 
 def test_a_value_of_another_type_is_a_clear_error():
-    rows = Rows((Column("a", INT),))
+    added, undecided = Rows((Column("a", INT),)), Rows((Column("a", INT),))
+    added.only_appends(True)
     with pytest.raises(ResultError, match="cannot be decoded"):
-        rows.add(page([("INSERT", '"text"')]))
+        added.add(page([("INSERT", '"text"')]))
+    undecided.add(page([("INSERT", '"text"')]))
+    with pytest.raises(ResultError, match="cannot be decoded"):
+        undecided.table()
 
 
 @pytest.mark.parametrize(

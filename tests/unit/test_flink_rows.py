@@ -65,6 +65,15 @@ def test_only_the_newest_rows_are_kept_and_ids_go_on():
     assert rows.window(0, 1).ids == [5]
 
 
+def test_rows_beyond_a_limit_are_cut_off():
+    added, changed = appended([1, 2], [3, 4]), updated([("INSERT", (i, i)) for i in range(4)])
+    for rows, kept in ((added, [1, 2, 3]), (changed, [0, 1, 2])):
+        rows.cut(3)
+        assert len(rows) == 3
+        assert rows.table()["k"].to_pylist() == kept
+        assert sorted(column(rows.window(0, 9, sort="k"))) == kept
+
+
 def test_rows_are_sorted_by_a_column_both_ways():
     rows = appended([3, 1, 2])
     assert column(rows.window(0, 2, sort="k")) == [1, 2]

@@ -12,7 +12,7 @@ from traitlets.config import Config
 
 from sdp_kernel import errors
 from sdp_kernel.local.stack import Stack
-from sdp_kernel.notebook import display, html, magics, source
+from sdp_kernel.notebook import arguments, display, html, source
 
 SCRIPT = "<script>alert('1')</script>"
 
@@ -206,7 +206,9 @@ def test_flinksql_refuses_wrong_arguments(shell, line, said):
         ("promote", "q", "--job"),
         ("promote", "--job j", "name"),
         ("jobs", "cancel", "%jobs cancel JOB"),
-        ("jobs", "stop x", "invalid choice"),
+        ("jobs", "end x", "invalid choice"),
+        ("jobs", "savepoint", "%jobs savepoint JOB"),
+        ("queries", "end", "invalid choice"),
         ("sdp", "nonsense", "%sdp up"),
         ("sdp", "logs", "%sdp up"),
     ],
@@ -229,8 +231,8 @@ def test_every_magic_has_help(shell):
 
 
 def test_parameters_may_hold_equals_signs():
-    assert magics._params(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
-    assert magics._params(None) == {}
+    assert arguments.pairs(["a=b=c", "d="], "--param") == {"a": "b=c", "d": ""}
+    assert arguments.pairs(None, "--param") == {}
 
 
 def all_errors():
