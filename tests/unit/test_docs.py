@@ -4,17 +4,32 @@ import pytest
 
 from sdp_kernel.cli import main
 from sdp_kernel.notebook.magics import SdpMagics
+from sdp_kernel.notebook.sql_magics import SqlMagics
+from sdp_kernel.notebook.topic_magics import TopicMagics
+from sdp_kernel.notebook.udf_magics import UdfMagics
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-MAGICS = SdpMagics.magics
+QUERIES = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
+MAGICS = [kind.magics for kind in (SdpMagics, SqlMagics, TopicMagics, UdfMagics)]
 
 
 @pytest.mark.parametrize(
-    "name", sorted([f"%{n}" for n in MAGICS["line"]] + [f"%%{n}" for n in MAGICS["cell"]])
+    "name",
+    sorted({f"%{n}" for m in MAGICS for n in m["line"]} | {f"%%{n}" for m in MAGICS for n in m["cell"]}),
 )
 def test_every_magic_is_in_the_readme(name):
     assert f"`{name}" in README
+
+
+@pytest.mark.parametrize(
+    "option",
+    sorted(
+        o for action in SqlMagics.flinksql.parser._actions for o in action.option_strings if o[:2] == "--"
+    ),
+)
+def test_every_option_of_a_cell_is_on_the_queries_page(option):
+    assert f"{option}" in QUERIES
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))
