@@ -45,6 +45,8 @@ class Learning:
             return
         self._told = True
         rows.only_appends(_only_appends(self._plan or ""))
+        if self._query.on_change is not None:
+            self._query.on_change()
 
     def settle(self) -> None:
         """Wait until the plan is known, which is evidence for a promotion."""

@@ -98,6 +98,8 @@ class Query:
         are not known yet.
     lost
         What went away under it, in a sentence; it is then run again. None while nothing did.
+    on_change
+        Called when what a successor of this process has to know has changed.
     silence
         Says in a sentence why there are no rows; None where nobody can tell. Asks Kafka and Flink.
     runs
@@ -137,6 +139,7 @@ class Query:
         self.lost: str | None = None
         self.runs = 1
         self.vitals: Vitals | None = None
+        self.on_change: Callable[[], None] | None = None
         self.silence: Callable[[], str] | None = None
         self.examine: Callable[[str], Vitals | None] | None = None
         self._looked = 0.0

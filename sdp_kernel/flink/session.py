@@ -310,6 +310,7 @@ class Session:
         holds_data = statement.is_query or not statement.reads_only
         query = Query(text, statement, name=name, mask=self.mask if holds_data else None)
         query.examine = self._examine
+        query.on_change = self.on_change
         return query
 
     def start(self, task: Task) -> None:

@@ -55,7 +55,7 @@ def test_rows_are_redrawn_in_place_while_they_come(kernel):
     assert "stopped at time-out" in displays[0]["text/html"]
     assert 3 <= len(drawn) <= 4 * 4 + 4
     reply, outputs, _ = run(client, "len(q.df) > 20, q.df['n'].is_unique, q.job_id is not None")
-    assert outputs[0]["data"]["text/plain"] == "(True, True, True)"
+    assert [output.get("data", output) for output in outputs] == [{"text/plain": "(True, True, True)"}]
 
 
 def test_an_interrupt_keeps_what_came(kernel):
@@ -113,3 +113,52 @@ def test_a_table_is_put_into_the_next_cell(kernel, topic_name, produce):
     assert payload["source"] == "set_next_input"
     assert payload["text"].startswith("%%flinksql\n")
     assert "CREATE TABLE `t`" in payload["text"]
+
+
+def test_a_query_in_the_background_lets_other_cells_run_and_is_listed(kernel):
+    _, client = kernel
+    run(client, f"%%flinksql\n{GENERATE}")
+    reply, _, displays = run(
+        client, "%%flinksql counts -b\nSELECT MOD(n, 3) AS m, COUNT(*) AS c FROM ticks GROUP BY MOD(n, 3)"
+    )
+    assert reply["status"] == "ok"
+    assert "running" in displays[0]["text/plain"]
+    _, outputs, _ = run(client, "import time\nwhile len(counts) < 3: time.sleep(0.1)\ncounts.state")
+    assert outputs[0]["data"]["text/plain"] == "'running'"
+    _, _, (listed,) = run(client, "%queries")
+    assert re.search(r"counts\s+running", listed["text/plain"])
+    assert "/#/job/running/" in listed["text/html"]
+    _, _, (stopped,) = run(client, "%queries stop counts")
+    assert re.search(r"counts\s+stopped", stopped["text/plain"])
+
+
+def test_a_restarted_kernel_has_its_tables_and_its_queries_in_the_background(kernel):
+    manager, client = kernel
+    run(client, f"%%flinksql\n{GENERATE}")
+    run(client, "%%flinksql raw -b\nSELECT * FROM ticks")
+    run(client, "import time\nwhile not len(raw): time.sleep(0.1)")
+    _, outputs, _ = run(client, "raw.job_id")
+    before = outputs[0]["data"]["text/plain"]
+    manager.restart_kernel()
+    client.wait_for_ready(60)
+    _, _, displays = run(client, "%queries")
+    text = "\n".join(display["text/plain"] for display in displays)
+    assert "took over the session of the kernel before, with 1 statement" in text
+    assert "raw goes on; the rows that it had are gone" in text
+    _, outputs, _ = run(
+        client, "import time\nwhile not len(raw): time.sleep(0.1)\nraw.job_id, bool(raw.df['n'].min() > 1)"
+    )
+    assert outputs[0]["data"]["text/plain"] == f"({before}, True)"
+
+
+def test_why_and_explain_answer_in_a_notebook(kernel, topic_name, produce):
+    _, client = kernel
+    produce(topic_name, [])
+    run(client, f"%%flinksql\nCREATE TABLE silence (id INT) WITH ('connector' = 'kafka', ${{kafka.main}}, "
+                f"'topic' = '{topic_name}', 'format' = 'json', 'scan.startup.mode' = 'earliest-offset')")  # fmt: skip
+    run(client, "%%flinksql nothing --timeout 5\nSELECT * FROM silence")
+    _, _, (why,) = run(client, "%why nothing")
+    assert topic_name in why["text/plain"]
+    _, _, (plan,) = run(client, "%%flinksql --explain\nSELECT id, COUNT(*) AS c FROM silence GROUP BY id")
+    assert "GroupAggregate" in plan["text/plain"]
+    assert "<svg" in plan["text/html"]
