@@ -123,7 +123,7 @@ class Query:
         self.sql = statement.text
         self.session = ""
         self.operation: str | None = None
-        self.ending: threading.Thread | None = None
+        self.ending: threading.Event | None = None
         self.state = "running"
         self.job_id: str | None = None
         self.plan = ""
@@ -253,9 +253,7 @@ class Query:
         until = time.monotonic() + timeout
         if not self._over.wait(timeout):
             return False
-        if self.ending is not None:
-            self.ending.join(max(until - time.monotonic(), 0))
-        return self.ending is None or not self.ending.is_alive()
+        return self.ending is None or self.ending.wait(max(until - time.monotonic(), 0))
 
     def over(self, timeout: float | None = 0.0) -> bool:
         """Whether the query has ended, or ends within ``timeout`` seconds."""

@@ -160,7 +160,7 @@ class Runner:
         thread = threading.Thread(target=stop.run, daemon=True, name="sdp-stop")
         self._stopping = [running for running in self._stopping if running.is_alive()] + [thread]
         thread.start()
-        query.ending = thread
+        query.ending = stop.quiet
 
     def settle(self, timeout: float = 10.0) -> None:
         """Wait until the stops under way are done, ``timeout`` seconds each at most."""

@@ -8,6 +8,7 @@ cancelled before its tasks are deployed or once they run, never in between.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _POLL_S = 0.05
 #: How long a job may take to appear, or its tasks to start, before it is cancelled all the same.
 _APPEARS_S, _STARTS_S, _ENDS_S = 6.0, 10.0, 10.0
+#: Nobody saw a job appear this long after the gateway was told to give up.
+_GIVES_UP_S = 0.5
 #: Tasks that still wait for a slot after so long will not be deployed in the moment they are cancelled.
 _WAITS_MS = 1000
 _DEPLOYED = ("DEPLOYING", "INITIALIZING")
@@ -30,7 +33,14 @@ _WAITING = ("CREATED", "SCHEDULED")
 
 
 class Stop:
-    """The end of one query; ``job_id`` is known from before it was submitted."""
+    """The end of one query; ``job_id`` is known from before it was submitted.
+
+    Attributes
+    ----------
+    quiet
+        Set when nothing of the query runs: its job has ended, or the gateway gave up before there was
+        one. Should one appear all the same, it is still seen to.
+    """
 
     def __init__(
         self,
@@ -48,7 +58,8 @@ class Stop:
         self.jobmanager = jobmanager
         self.job_id = job_id
         self.appears = appears
-        self._told_gateway = False
+        self.quiet = threading.Event()
+        self._told_at: float | None = None
 
     def run(self) -> None:
         """End the job and close the operation; returns when the job has ended. Raises nothing."""
@@ -58,11 +69,16 @@ class Stop:
         with contextlib.suppress(SdpError, OSError):
             if self.operation is not None:
                 self.gateway.close_operation(self.session, self.operation)
+        self.quiet.set()
 
     def _cancel_operation(self) -> None:
         """Tell the gateway to give up what it still plans; it works until the job is submitted."""
-        if self.operation is not None and not self._told_gateway:
-            self._told_gateway = True
+        if self._told_at is not None:
+            if time.monotonic() - self._told_at > _GIVES_UP_S:
+                self.quiet.set()
+            return
+        self._told_at = time.monotonic()
+        if self.operation is not None:
             with contextlib.suppress(SdpError, OSError):
                 self.gateway.cancel_operation(self.session, self.operation)
 

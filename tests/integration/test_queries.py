@@ -66,8 +66,7 @@ def test_many_queries_run_beside_other_cells(ticks):
     until(lambda: {query.upsert_key for query in queries} == {("k",)})
     assert ticks.stop("q3") == [queries[3]]
     assert len(ticks.stop()) == 7
-    states = {job.id: job.state for job in ticks.jobs()}
-    assert {states[query.job_id] for query in queries} <= TERMINAL
+    assert {ticks.jobmanager.state(query.job_id) for query in queries} <= TERMINAL
 
 
 def test_a_name_that_is_used_again_stops_the_query_that_had_it(ticks):
