@@ -69,7 +69,7 @@ class SqlMagics(Magics):
             batch=args.batch,
             start=args.start,
             until=args.until,
-            frames=self._frames(args.frames),
+            **self._frames(args.frames),
             savepoint=args.savepoint,
             config=pairs(args.set, "--set"),
             params=params,
@@ -105,16 +105,18 @@ class SqlMagics(Magics):
         """Put a value into the user's name space."""
         self._main.keep(name, value)
 
-    def _frames(self, names: list[str] | None) -> dict[str, Any]:
-        """Return the frames to use as tables: ``NAME``, or ``TABLE=NAME`` under another name."""
-        found = {}
-        for text in names or ():
-            table, _, variable = text.rpartition("=")
-            table = table or variable
+    def _frames(self, texts: list[str] | None) -> dict[str, Any]:
+        """Return the frames to use as tables, and their keys: ``[TABLE=]VARIABLE[:KEY,KEY]``."""
+        frames, keys = {}, {}
+        for text in texts or ():
+            table, _, rest = text.rpartition("=")
+            variable, _, key = rest.partition(":")
             if variable not in self._main.namespace:
                 raise BadUsage(f"--with {text}: there is no variable {variable!r}")
-            found[table] = self._main.namespace[variable]
-        return found
+            frames[table or variable] = self._main.namespace[variable]
+            if key:
+                keys[table or variable] = [column.strip() for column in key.split(",")]
+        return {"frames": frames, "frame_keys": keys}
 
     def _explain(self, args: Namespace, cell: str, params: dict[str, str]) -> None:
         from sdp_kernel.notebook import display, plan_view  # noqa: PLC0415
@@ -125,7 +127,7 @@ class SqlMagics(Magics):
             batch=args.batch,
             start=args.start,
             until=args.until,
-            frames=self._frames(args.frames),
+            **self._frames(args.frames),
             config=pairs(args.set, "--set"),
             first_line=2,
         )

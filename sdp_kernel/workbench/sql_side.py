@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sdp_kernel.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sdp_kernel.diagnose import Diagnosis
     from sdp_kernel.flink.hints import Reach
@@ -51,6 +51,7 @@ class SqlSide:
         until: str | None = None,
         batch: bool = False,
         frames: Mapping[str, Any] | None = None,
+        frame_keys: Mapping[str, Sequence[str]] | None = None,
         savepoint: str | None = None,
         config: Mapping[str, str] | None = None,
         on_start: Callable[[Query], None] | None = None,
@@ -82,6 +83,8 @@ class SqlSide:
             Run in batch mode; Kafka tables without an end are read up to now.
         frames
             DataFrames, Arrow tables or queries to use as tables, by the tables' names.
+        frame_keys
+            Key columns of such tables, which may then be looked up: ``JOIN … FOR SYSTEM_TIME AS OF``.
         savepoint
             Where the state of the queries and jobs is read from.
         config
@@ -107,7 +110,7 @@ class SqlSide:
             before.stop()
         reach = _reach(start, until, batch=batch)
         settings = _settings(config, batch=batch)
-        self._declare(frames)
+        self._declare(frames, frame_keys)
         if savepoint is not None:
             settings[_SAVEPOINT] = savepoint
         return self.session.execute(
@@ -136,6 +139,7 @@ class SqlSide:
         until: str | None = None,
         batch: bool = False,
         frames: Mapping[str, Any] | None = None,
+        frame_keys: Mapping[str, Sequence[str]] | None = None,
         config: Mapping[str, str] | None = None,
         first_line: int = 1,
     ) -> Plan:
@@ -143,7 +147,7 @@ class SqlSide:
 
         Parameters
         ----------
-        params, start, until, batch, frames, config, first_line
+        params, start, until, batch, frames, frame_keys, config, first_line
             As in :meth:`sql`.
 
         Raises
@@ -162,7 +166,7 @@ class SqlSide:
             raise UsageError(
                 f"there is no plan of {what}", hint="explain a SELECT, an INSERT or a statement set"
             )
-        self._declare(frames)
+        self._declare(frames, frame_keys)
         statement = statements[-1]
         rendered = self.session.render(statement.text, params)
         rewrite = self._rewrite(_reach(start, until, batch=batch))
@@ -175,13 +179,22 @@ class SqlSide:
             first_line=first_line,
         )
 
-    def _declare(self, frames: Mapping[str, Any] | None) -> None:
+    def _declare(
+        self, frames: Mapping[str, Any] | None, keys: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         """Make tables of frames, in the session."""
         for name, frame in (frames or {}).items():
             from sdp_kernel.flink import frame_table  # noqa: PLC0415
 
             directory = self.settings.make_state_dir() / "frames"
-            frame_table.declare(self.session, name, frame, directory, shared_disk=self._embedded)
+            frame_table.declare(
+                self.session,
+                name,
+                frame,
+                directory,
+                shared_disk=self._embedded,
+                key=(keys or {}).get(name, ()),
+            )
 
     def _rewrite(self, reach: Reach) -> Callable[[Statement, Rendered], Rendered] | None:
         from sdp_kernel.flink.hints import rewriter  # noqa: PLC0415

@@ -275,3 +275,16 @@ def test_bad_arguments_are_refused_before_anything_starts(shell, line):
 def test_a_keyword_cannot_name_a_query(shell):
     result = shell.run_cell("%%flinksql class\nSELECT 1")
     assert type(result.error_in_exec).__name__ == "UsageError"
+
+
+def test_frames_are_given_by_name_under_another_and_with_a_key(shell):
+    from sdp_kernel.notebook.magics import _MAGICS
+
+    shell.user_ns["df"] = frame = object()
+    taken = _MAGICS[id(shell)].sql._frames(["df", "limits=df:symbol, side"])
+    assert taken == {
+        "frames": {"df": frame, "limits": frame},
+        "frame_keys": {"limits": ["symbol", "side"]},
+    }
+    with pytest.raises(UsageError, match="there is no variable 'nobody'"):
+        shell.run_cell_magic("flinksql", "--with nobody", "SELECT 1")
