@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import keyword
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -44,9 +45,40 @@ def parsed(magic: Any, line: str) -> Namespace:
     """Return the arguments of a magic made with ``magic_arguments``.
 
     IPython's own ``parse_argstring`` leaves the quotes on: ``--where "a > 1"`` would be text.
+
+    Raises
+    ------
+    IPython.core.error.UsageError
+        The magic does not take the line, with what may have been meant; or ``--help``, with the help.
     """
-    arguments: Namespace = magic.parser.parse_args(words(line))
+    given = words(line)
+    name = _written(magic)
+    if {"-h", "--help"} & set(given):
+        raise BadUsage(
+            magic.parser.format_help().removeprefix("::").replace(f"%{magic.__name__}", name).strip()
+        )
+    try:
+        arguments: Namespace = magic.parser.parse_args(given)
+    except BadUsage as error:
+        raise BadUsage(f"{name}: {error}{_meant(magic, given)}\n→ {name}? lists what it takes") from None
     return arguments
+
+
+def _written(magic: Any) -> str:
+    """Return a magic's name as it is written: with two signs where it takes a cell."""
+    cells = getattr(getattr(magic, "__self__", None), "magics", {}).get("cell", {})
+    return f"{'%%' if magic.__name__ in cells else '%'}{magic.__name__}"
+
+
+def _meant(magic: Any, given: list[str]) -> str:
+    """Return a question for the option that was probably meant."""
+    options = list(magic.parser._option_string_actions)  # noqa: SLF001 - argparse has no other way to them
+    for word in given:
+        option = word.partition("=")[0]
+        if option.startswith("--") and not any(known.startswith(option) for known in options):
+            close = difflib.get_close_matches(option, options, 1)
+            return f"; did you mean {close[0]}?" if close else ""
+    return ""
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:

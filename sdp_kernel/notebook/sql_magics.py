@@ -161,6 +161,10 @@ class SqlMagics(Magics):
         from sdp_kernel.notebook import display, html, jobs_view  # noqa: PLC0415
 
         args = parsed(self.jobs, line)
+        if args.drain and args.action != "stop":
+            raise BadUsage("--drain goes with %jobs stop JOB alone")
+        if args.to and args.action not in {"stop", "savepoint"}:
+            raise BadUsage("--to goes with %jobs stop JOB and %jobs savepoint JOB alone")
         workbench = self._main.workbench
         if args.action and not args.job:
             raise BadUsage(f"%jobs {args.action} JOB")
