@@ -25,6 +25,7 @@ __all__ = ["ChartSpec", "LiveChart", "parse"]
 #: So many rows are drawn, the newest.
 MOST_POINTS = 5_000
 _HEAD_S = 0.9
+_END_S = 3.0
 
 HOST.parts["chart"] = part("chart.js", "live.css")
 HOST.parts["vega"] = bundle
@@ -78,6 +79,8 @@ class LiveChart(LiveView):
             self._build(query)
             if self._fault is not None:
                 query.ask_to_end("stopped")
+                query.over(_END_S)
+                self.end()
                 raise self._fault
         super().update()
 

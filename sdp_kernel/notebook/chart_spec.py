@@ -157,6 +157,7 @@ def build(spec: ChartSpec, schema: pa.Schema) -> dict[str, Any]:
         options: dict[str, Any] = {"field": field, "type": type_, "title": title}
         if type_ == "temporal" and channel in {"x", "y"}:
             options["scale"] = alt.Scale(type="utc")
+            options["axis"] = alt.Axis(labelOverlap="greedy", labelSeparation=4)
         if type_ == "quantitative" and channel == "y" and spec.mark in {"line", "point", "circle", "square"}:
             options["scale"] = alt.Scale(zero=False)
         encoding[channel] = make(**options)

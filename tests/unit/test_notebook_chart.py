@@ -165,6 +165,7 @@ def test_a_chart_of_a_column_that_is_not_there_stops_its_query():
     with pytest.raises(UsageError, match="nope"):
         view.update()
     assert query.stopping == "stopped"
+    assert view.ended
 
 
 def test_the_saved_chart_holds_its_data_and_says_where_the_query_stands():
