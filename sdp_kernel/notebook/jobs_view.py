@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import humanize
 
+from sdp_kernel.notebook.display import STATES
 from sdp_kernel.notebook.html import cell_text, fact, note, number, panel, text_grid, title
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _TONES = {
 _FIGURES = ("records", "lag", "watermark", "checkpoints", "backpressure", "restarts")
 _OPEN = "Flink UI"
 _ID = 8
+_NAME = 60
+#: So many jobs that have ended are listed, the newest.
+_ENDED = 20
 
 
 def job_link(url: str, job_id: str) -> str:
@@ -51,13 +55,13 @@ def queries_bundle(
     for query in reversed(queries):
         vitals = query.vitals
         state = _query_state(query)
-        name = query.name or " ".join(query.statement.text.split())[:40]
+        name = query.name or _short(query.statement.text)
         elapsed = query.elapsed if query.over() else time.time() - query.started
         rate = number(query.changes / elapsed) if elapsed > 0 else ""
         rows.append([name, state, _duration(elapsed), f"{len(query):,}", f"{query.changes:,}", rate,
                      *_figures(vitals), (query.job_id or "")[:_ID]])  # fmt: skip
         links.append(job_link(url, query.job_id) if query.job_id and _has_page(vitals) else "")
-        states.append(state.partition(" ")[0])
+        states.append(query.state)
     running = sum(not query.over() for query in queries)
     head = [
         title("queries"),
@@ -91,18 +95,31 @@ def jobs_bundle(
     header = ("job", "state", "for", "slots", *_FIGURES, "id")
     right = (False, False, True, True, True, True, False, True, True, True, False)
     rows = []
+    all_jobs, ended = jobs, 0
+    jobs = []
+    for job in sorted(all_jobs, key=lambda job: job.done):
+        ended += job.done
+        if not job.done or ended <= _ENDED:
+            jobs.append(job)
     for job in jobs:
         vitals = vitals_by_id.get(job.id)
         slots = vitals.slots if vitals is not None and not job.done else ""
-        rows.append([job.name, _job_state(job, vitals), _duration(job.duration_ms / 1000), slots,
+        rows.append([_short(job.name), _job_state(job, vitals), _duration(job.duration_ms / 1000), slots,
                      *_figures(vitals), job.id[:_ID]])  # fmt: skip
     links = [job_link(url, job.id) for job in jobs]
-    running = sum(not job.done for job in jobs)
-    head = [title("jobs"), fact(str(running), "running"), fact(str(len(jobs)), "in all"), *_cluster(cluster)]
+    running = len(all_jobs) - ended
+    head = [
+        title("jobs"),
+        fact(str(running), "running"),
+        fact(str(len(all_jobs)), "in all"),
+        *_cluster(cluster),
+    ]
+    older = f"{ended - _ENDED} older jobs that have ended are in {_OPEN}" if ended > _ENDED else ""
     nothing = "the cluster knows no job"
     shown = _without_empty(header, rows, right)
     table = _linked(*shown, links, [job.state for job in jobs]) if rows else note(nothing)
-    return panel(head, table), _text(nothing, *shown, cluster, url)
+    text = _text(nothing, *shown, cluster, url)
+    return panel(head, table, note(older)), "\n".join(filter(None, [text, older]))
 
 
 def _without_empty(
@@ -116,17 +133,22 @@ def _without_empty(
 
 
 def _query_state(query: Query) -> str:
-    state = query.state
+    state = STATES.get(query.state, (query.state, ""))[0]
     vitals = query.vitals
     if (
         vitals is not None
-        and state in {"running", "submitted"}
+        and query.state in {"running", "submitted"}
         and vitals.job_state not in {"RUNNING", "UNKNOWN"}
     ):
         state = f"{state} ({vitals.job_state.lower()})"
-    elif vitals is not None and state == "running" and vitals.waiting:
+    elif vitals is not None and query.state == "running" and vitals.waiting:
         state = f"{state} (waits for a slot)"
     return f"{state} (background)" if query.background and not query.over() else state
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _NAME else f"{flat[: _NAME - 1]}…"
 
 
 def _job_state(job: Job, vitals: Vitals | None) -> str:

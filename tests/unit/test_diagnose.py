@@ -337,6 +337,15 @@ def test_the_list_of_jobs_escapes_names_and_links_to_the_ui():
     assert "3 of 8 slots free, TaskManager heap 1.0 MiB of 1.0 GiB" in text
 
 
+def test_jobs_that_run_come_first_and_of_those_that_ended_the_newest():
+    ended = [listed(name=f"old {at}", state="CANCELED", done=True) for at in range(30)]
+    _, text = jobs_view.jobs_bundle([*ended, listed(name="x" * 200)], {}, "http://h")
+    assert text.splitlines()[1].startswith("x" * 59 + "…")
+    assert "old 19" in text
+    assert "old 20" not in text
+    assert "10 older jobs" in text
+
+
 def test_lists_without_entries_say_so():
     assert jobs_view.jobs_bundle([], {}, "http://h")[1] == "the cluster knows no job"
     assert jobs_view.queries_bundle([], "http://h")[1] == "no query has run yet"
