@@ -63,7 +63,10 @@ def query_bundle(q: Query) -> tuple[str, str]:
     """Return a query's panel as HTML and as text."""
     state, tone = STATES[q.state]
     statement = q.statement
-    title = q.name or (statement.kind.lower() if statement.is_query else _what(q))
+    if statement.is_query:
+        title = q.name or statement.kind.lower()
+    else:
+        title = (q.name if statement.runs_job else None) or _what(q)
     head = [html.title(title), html.chip(state, tone)]
     if statement.is_query:
         progress = q.progress()
@@ -107,7 +110,8 @@ def remarks(q: Query) -> list[str]:
 
 
 def _what(q: Query) -> str:
-    return f"{q.statement.kind} {q.statement.target}" if q.statement.target else q.statement.kind
+    kind = "statement" if q.statement.kind == "OTHER" else q.statement.kind
+    return f"{kind} {q.statement.target}" if q.statement.target else kind
 
 
 def _types(q: Query) -> list[str]:
