@@ -6,6 +6,7 @@ drawn there in ``live_table.js``.
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ __all__ = ["Live", "can_widget"]
 SIZES = (10, 25, 50, 100, 250)
 _SIZE = 25
 _HEAD_S = 0.9
+_LIMIT = re.compile(r"\bLIMIT\s+(\d{1,9})\s*;?\s*\Z", re.IGNORECASE)
 
 HOST.parts["table"] = part("live_table.js", "live.css")
 
@@ -104,7 +106,7 @@ class Live(LiveView):
         dropped = query.rows.dropped if query.rows is not None else 0
         if dropped:
             return f"{html.number(dropped)} older rows are not kept; raise --keep for more"
-        return self.silence
+        return self.silence or _limit_reached(query)
 
     def _table(self, query: Query) -> dict[str, Any] | None:
         """Return one page as texts."""
@@ -134,6 +136,16 @@ class Live(LiveView):
             "sort": sort,
             "descending": descending,
         }
+
+
+def _limit_reached(query: Query) -> str:
+    """Return what a LIMIT of SQL does not do: end a query in streaming."""
+    found = _LIMIT.search(query.statement.text) if query.state == "running" and not query.updating else None
+    if found is None or len(query) < int(found[1]):
+        return ""
+    return (
+        f"LIMIT {found[1]} is reached, but a streaming query goes on: --limit {found[1]} ends it, or --batch"
+    )
 
 
 def _total(query: Query, window: Window) -> int:

@@ -40,6 +40,8 @@ _STATIC_S, _STATIC_LATER_S, _STATIC_SOON_S = 0.5, 2.0, 10.0
 #: The HTML that a saved file would hold is brought up to date so often while a page shows the view, and
 #: up to so much later, so that not all views take their turn at once.
 _SAVED_S, _SAVED_SPREAD = 45.0, 30.0
+#: The first time sooner, so that a file saved early has rows.
+_SAVED_FIRST = (4.0, 4.0)
 #: Drawing takes a tenth of the time at most; what took long only once, such as an import, is forgiven.
 _SHARE = 10.0
 #: A page that has been silent for so long is gone; browsers wake hidden pages once a minute.
@@ -306,8 +308,10 @@ class Host:
                 if not mounted or view.next_static:
                     view.redraw()
                 soon = _STATIC_S if now - view.started < _STATIC_SOON_S else _STATIC_LATER_S
-                least = _SAVED_S + random.random() * _SAVED_SPREAD if mounted else soon  # noqa: S311
-                view.next_static = now + view.redraws.wait(time.monotonic() - began, least)
+                if mounted:
+                    usual, spread = (_SAVED_S, _SAVED_SPREAD) if view.next_static else _SAVED_FIRST
+                    soon = usual + random.random() * spread  # noqa: S311
+                view.next_static = now + view.redraws.wait(time.monotonic() - began, soon)
         except Exception:  # noqa: BLE001 - one view's fault stops no other
             _LOG.exception("live view of %s", view.title)
             view.next_frame = view.next_static = now + _UNSEEN_S

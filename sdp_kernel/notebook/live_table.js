@@ -241,7 +241,6 @@ export function create(root, act) {
     setText(place, next.total ? `${count(next.offset + 1)}–${count(end)} of ${count(next.total)}` : "no rows");
     first.disabled = before.disabled = next.offset === 0;
     after.disabled = last.disabled = next.offset + next.size >= next.total;
-    setHidden(foot, next.total <= next.sizes[0]);
     if (size.children.length !== next.sizes.length) {
       size.replaceChildren(...next.sizes.map((rowsOn) => new Option(`${rowsOn} rows`, rowsOn)));
     }
@@ -258,7 +257,7 @@ export function create(root, act) {
     }
     drawHead(now);
     setHidden(box, !now.table);
-    setHidden(foot, !now.table);
+    setHidden(foot, !now.table || now.table.total <= now.table.sizes[0]);
     if (!now.table || now.table === table) return;
     drawColumns(now.table);
     drawSort(now.table);

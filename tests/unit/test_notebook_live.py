@@ -254,6 +254,32 @@ def test_frames_are_sent_only_once_a_page_shows_the_view(host):
     view.ended = True
 
 
+def test_the_saved_html_gets_rows_soon_also_while_a_page_shows_the_view(host, monkeypatch):
+    monkeypatch.setattr(live_host, "_SAVED_FIRST", (0.1, 0.0))
+    view, drawn = Recorded(query_of(inserts(1))), threading.Event()
+    monkeypatch.setattr(view, "redraw", drawn.set)
+    alive(host, view)
+    host.add(view)
+    assert drawn.wait(10)
+    view.ended = True
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "said"),
+    [
+        ("SELECT * FROM t LIMIT 3", 3, True),
+        ("SELECT * FROM t LIMIT 3", 2, False),
+        ("SELECT limit3 FROM t", 3, False),
+    ],
+)
+def test_a_limit_of_sql_that_is_reached_is_told_of(text, rows, said):
+    query = Query(text, split(text)[0], name="q")
+    query.rows = Rows(COLUMNS)
+    query.rows.only_appends(True)
+    feed(query, inserts(rows))
+    assert ("LIMIT 3 is reached" in view_of(query).frame(1.0, whole=True)["note"]) is said
+
+
 def test_an_action_of_the_user_is_answered_with_a_whole_frame_also_after_the_end(host):
     view = Recorded(query_of(inserts(1)))
     host.add(view)
