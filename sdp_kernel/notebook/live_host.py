@@ -90,6 +90,7 @@ class LiveView(abc.ABC):
         self.urgent = False
         self.ended = False
         self.next_frame = self.next_static = self.next_look = 0.0
+        self.shown_before = False
         self.silence = ""
         self.frames, self.redraws, self.looks = Pace(), Pace(), Pace()
         self._static_at: Any = None
@@ -309,7 +310,8 @@ class Host:
                     view.redraw()
                 soon = _STATIC_S if now - view.started < _STATIC_SOON_S else _STATIC_LATER_S
                 if mounted:
-                    usual, spread = (_SAVED_S, _SAVED_SPREAD) if view.next_static else _SAVED_FIRST
+                    usual, spread = (_SAVED_S, _SAVED_SPREAD) if view.shown_before else _SAVED_FIRST
+                    view.shown_before = True
                     soon = usual + random.random() * spread  # noqa: S311
                 view.next_static = now + view.redraws.wait(time.monotonic() - began, soon)
         except Exception:  # noqa: BLE001 - one view's fault stops no other

@@ -256,11 +256,13 @@ def test_frames_are_sent_only_once_a_page_shows_the_view(host):
 
 def test_the_saved_html_gets_rows_soon_also_while_a_page_shows_the_view(host, monkeypatch):
     monkeypatch.setattr(live_host, "_SAVED_FIRST", (0.1, 0.0))
-    view, drawn = Recorded(query_of(inserts(1))), threading.Event()
-    monkeypatch.setattr(view, "redraw", drawn.set)
-    alive(host, view)
+    view, drawn = Recorded(query_of(inserts(1))), threading.Semaphore(0)
+    monkeypatch.setattr(view, "redraw", drawn.release)
     host.add(view)
-    assert drawn.wait(10)
+    assert drawn.acquire(timeout=10)
+    alive(host, view)
+    for _ in range(2):
+        assert drawn.acquire(timeout=10)
     view.ended = True
 
 
