@@ -93,7 +93,7 @@ def table(data: pa.Table, types: Sequence[str] | None = None) -> str:
     types = types if types is not None else [str(field.type) for field in data.schema]
     right = [is_number(field.type) for field in data.schema]
     head = "".join(
-        f"<th{' class=sdp-n' if flush else ''}>{escape(name)}<small>{escape(type_)}</small></th>"
+        f"<th{' class=sdp-n' if flush else ''}>{escape(name)} <small>{escape(type_)}</small></th>"
         for name, type_, flush in zip(data.column_names, types, right, strict=True)
     )
     columns = [column.to_pylist() for column in data.columns]
