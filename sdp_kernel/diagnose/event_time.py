@@ -115,7 +115,8 @@ def _held_by(
     source: Operator, stocks: Sequence[Stock], keeper: Operator, shape: Windows | None
 ) -> Iterator[Finding]:
     """Say which partitions of a source are behind the others, where that keeps windows open."""
-    table = next((stock.table for stock in stocks if stock.table.is_read_by(source)), None)
+    stock = next((stock for stock in stocks if stock.table.is_read_by(source)), None)
+    table = stock.table if stock is not None else None
     marks = {split: mark for split, mark in source.splits.items() if mark is not None}
     if not marks:
         return
@@ -144,6 +145,18 @@ def _held_by(
             )
         return
     silent = [split for split, mark in behind.items() if mark is None]
+    told = stock is not None and stock.ahead is not None
+    unread = [s for s in silent if told and stock and int(s.rpartition("-")[2]) not in stock.silent]
+    if unread:
+        yield Finding(
+            "not-measured",
+            f"{_partitions(unread, table)} of {name} {'has' if len(unread) == 1 else 'have'} records, "
+            "and Flink has not said yet how far it has read them",
+            "wait a moment",
+            certain=False,
+            evidence=evidence,
+        )
+        return
     shown = silent or sorted(behind, key=lambda split: behind[split] or 0)
     partitions = _partitions(shown, table)
     if silent:

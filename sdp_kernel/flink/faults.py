@@ -36,6 +36,7 @@ _RAN = re.compile(r"JobExecutionException|ProgramInvocationException|job executi
 #: Outer causes that name what the inner one is about.
 _SPEAKING = ("Failed to deserialize",)
 _HINTS: tuple[tuple[str, str], ...] = (
+    (r"^ArithmeticException", "look at what is divided by: NULLIF(x, 0) gives NULL in place of 0"),
     (
         r"Object '.*' not found|Table .* not found",
         "SHOW TABLES lists what there is; %table TOPIC makes a CREATE TABLE",
@@ -104,7 +105,7 @@ def read(errors: list[str]) -> Fault:
     telling = [(name, text) for name, text in causes if text and not any(d in text[:80] for d in _DULL)]
     exception, reason = telling[-1] if telling else ("", "")
     outer = next((text for _, text in telling[:-1] if text.startswith(_SPEAKING)), None)
-    if outer is not None:
+    if outer is not None and not exception.endswith("ArithmeticException"):
         reason = f"{outer.rstrip('.')}: {reason}"
     place = None
     for _, text in telling:

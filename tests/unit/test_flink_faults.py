@@ -72,3 +72,13 @@ def test_errors_that_say_nothing_still_give_a_reason(errors):
 )
 def test_what_went_away_is_told_from_what_is_wrong(errors, what):
     assert faults.what_was_lost(errors) == what
+
+
+def test_a_fault_in_a_query_chained_to_its_source_is_not_taken_for_a_broken_record():
+    stack = [
+        "java.io.IOException: Failed to deserialize consumer record due to\n\tat x.Y.z(Y.java:1)\n"
+        "Caused by: java.lang.ArithmeticException: / by zero"
+    ]
+    fault = faults.read(stack)
+    assert fault.reason == "ArithmeticException: / by zero"
+    assert "NULLIF" in faults.hint(fault.reason, fault.stack)
