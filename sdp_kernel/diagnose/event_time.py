@@ -145,8 +145,8 @@ def _held_by(
             )
         return
     silent = [split for split, mark in behind.items() if mark is None]
-    told = stock is not None and stock.ahead is not None
-    unread = [s for s in silent if told and stock and int(s.rpartition("-")[2]) not in stock.silent]
+    to_read = {f"{metric_name(t)}-{p}" for t, p in stock.to_read} if stock is not None else set()
+    unread = [split for split in silent if split in to_read]
     if unread:
         yield Finding(
             "not-measured",

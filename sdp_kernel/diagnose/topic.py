@@ -64,6 +64,15 @@ class Stock:
         )
 
     @property
+    def to_read(self) -> set[tuple[str, int]]:
+        """Partitions known to have records behind where the query begins."""
+        return {
+            key
+            for key, (low, high) in self.spans.items()
+            if key in self.starts and high > max(self.starts[key], low)
+        }
+
+    @property
     def silent(self) -> list[int]:
         """Partitions without a record behind where the query begins, where others have some."""
         if len(self.starts) < len(self.spans):

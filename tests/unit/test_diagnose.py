@@ -143,6 +143,18 @@ def test_partitions_of_several_topics_are_named_with_them():
     assert found.fact.startswith("partitions b-1, t-1 of t have no record")
 
 
+def test_a_partition_with_records_is_not_called_silent_before_flink_has_measured_it():
+    found = job.Evidence(
+        running(f"[3]:{WINDOW}"), operators=(source({"t-0": 90_000, "t-1": None}, None), keeper(None))
+    )
+    both = stock({("t", 0): (0, 300), ("t", 1): (0, 1)})
+    (said,) = event_time.findings(found, [both])
+    assert (said.kind, said.certain) == ("not-measured", False)
+    empty = stock({("t", 0): (0, 300), ("t", 1): (0, 0)})
+    (said,) = event_time.findings(found, [empty])
+    assert said.kind == "idle-partition"
+
+
 def test_a_window_that_gave_rows_before_is_no_certain_reason():
     (found,) = timed(source({"t-0": 70_000}, 70_000), keeper(70_000, out=4))
     assert (found.kind, found.certain) == ("window-open", False)

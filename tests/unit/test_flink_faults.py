@@ -76,8 +76,10 @@ def test_what_went_away_is_told_from_what_is_wrong(errors, what):
 
 def test_a_fault_in_a_query_chained_to_its_source_is_not_taken_for_a_broken_record():
     stack = [
-        "java.io.IOException: Failed to deserialize consumer record due to\n\tat x.Y.z(Y.java:1)\n"
-        "Caused by: java.lang.ArithmeticException: / by zero"
+        (
+            "java.io.IOException: Failed to deserialize consumer record due to\n\tat x.Y.z(Y.java:1)\n"
+            "Caused by: java.lang.ArithmeticException: / by zero"
+        )
     ]
     fault = faults.read(stack)
     assert fault.reason == "ArithmeticException: / by zero"
