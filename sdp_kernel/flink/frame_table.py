@@ -98,7 +98,7 @@ def declare(
     else:
         create = text_ddl(name, table, columns)
     drops = "".join(f"DROP TEMPORARY {kind} IF EXISTS {identifier(name)};\n" for kind in ("TABLE", "VIEW"))
-    session.execute(drops + create.replace("${", "$${"))
+    session.execute((drops + create).replace("${", "$${"))
     return FrameTable(name, table.num_rows, columns, file)
 
 
@@ -281,7 +281,7 @@ def _write(table: pa.Table, name: str, directory: Path) -> Path:
     content = msgspec.json.Encoder().encode_lines(rows)
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     directory.mkdir(parents=True, exist_ok=True)
-    stem = _FILE_NAME.sub("_", name)
+    stem = f"frame-{_FILE_NAME.sub('_', name)}"  # Flink reads no file whose name starts with _ or a dot
     file = directory / f"{stem}-{digest}.json"
     for old in directory.glob(f"{stem}-*.json"):
         if old != file and time.time() - old.stat().st_mtime > _KEPT_S:

@@ -98,6 +98,8 @@ class Query:
         are not known yet.
     lost
         What went away under it, in a sentence; it is then run again. None while nothing did.
+    took_effect
+        Whether the gateway has carried out a statement that is no query, interrupted or not.
     on_change
         Called when what a successor of this process has to know has changed.
     silence
@@ -137,6 +139,7 @@ class Query:
         self.bounds = Bounds()
         self.upsert_key: tuple[str, ...] = ()
         self.lost: str | None = None
+        self.took_effect = False
         self.runs = 1
         self.vitals: Vitals | None = None
         self.on_change: Callable[[], None] | None = None

@@ -226,7 +226,9 @@ class Rows:
     ) -> Window:
         version, table, ids = self._whole()
         column = mask(table.select([sort])).column(0)
-        if not _sortable(column.type):
+        if pa.types.is_interval(column.type):  # of months alone
+            column = pa.array([None if value is None else value.months for value in column.to_pylist()])
+        elif not _sortable(column.type):
             column = column.cast(pa.string()) if column.type.num_fields == 0 else _texts(column)
         order = "descending" if descending else "ascending"
         keyed = pa.table({"key": column, "at": pa.array(range(len(column)), pa.int64())})

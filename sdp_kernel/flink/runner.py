@@ -235,9 +235,19 @@ class _Reader:
                 if self._learning is not None:
                     self._learning.tell(within=LEARNS_S if state is not None and not query.stopping else 0)
                 if state is not None:
+                    query.took_effect = state in _ENDED_BY_ITSELF or self._is_done()
                     return state
         finally:
             pages.stop()
+
+    def _is_done(self) -> bool:
+        """Whether a statement that starts no job was carried out before its answer was read."""
+        statement, gateway = self.query.statement, self.runner.gateway
+        if statement.is_query or statement.runs_job:
+            return False
+        with contextlib.suppress(SdpError):
+            return gateway.status(self.runner.session, self.operation or "") == "FINISHED"
+        return False
 
     def _reached(self, elapsed: float, now: float) -> str | None:
         """Return the bound that is reached, as the query's final state."""

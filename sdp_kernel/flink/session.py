@@ -367,9 +367,10 @@ class Session:
             given_up = query.stopping if isinstance(error, GatewayUnreachable) else None
             query.finish(given_up or "failed", None if given_up else error)
         else:
-            self.ledger.record(
-                query.statement, cell=query.name, source=query.text, parameters=query.parameters
-            )
+            if query.statement.is_query or query.took_effect:
+                self.ledger.record(
+                    query.statement, cell=query.name, source=query.text, parameters=query.parameters
+                )
             query.finish(state)
         self.on_change()
         if query.background and task.on_end is not None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyarrow import csv
 
-from sdp_kernel.errors import JobFailed, ResultError, SdpError
+from sdp_kernel.errors import JobFailed, ResultError, SdpError, Unreachable
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.flat import FlatReader
 from sdp_kernel.flink.gateway import GatewayFault
@@ -147,8 +147,10 @@ class Spool:
         while True:
             now = time.monotonic()
             if now - asked > _ASK_EVERY_S:
-                asked, state = now, jobmanager.state(job_id)
-            for batch in files.read(last=state in TERMINAL):
+                asked = now
+                with contextlib.suppress(Unreachable):  # the session's watch says when it is gone
+                    state = jobmanager.state(job_id)
+            for batch in files.read(last=state == "FINISHED"):
                 rows.take(batch)
                 changed = now
                 if bounds.limit is not None and len(rows) >= bounds.limit:
@@ -157,12 +159,10 @@ class Spool:
                 return "finished"
             if query.stopping is not None:
                 return query.stopping
-            if state in TERMINAL:
+            if state in TERMINAL and query.lost is None:
                 raise _failed(jobmanager, job_id, state)
-            if query.lost is not None:
-                from sdp_kernel.flink.runner import Lost  # noqa: PLC0415 - runner imports this module
-
-                raise Lost(query.lost)
+            if query.lost is not None or state == "UNKNOWN":
+                raise _lost(query.lost or "the JobManager was restarted, and knows the job no more")
             if bounds.timeout is not None and now - started > bounds.timeout:
                 return "timeout"
             if bounds.idle is not None and len(rows) and now - changed > bounds.idle:
@@ -246,8 +246,19 @@ def _columns(described: list[dict[str, object]]) -> tuple[Column, ...] | None:
     return tuple(columns) or None
 
 
-def _failed(jobmanager: JobManager, job_id: str, state: str) -> JobFailed:
-    reason = jobmanager.root_cause(job_id) or f"its job is {state}"
+def _lost(what: str) -> Exception:
+    from sdp_kernel.flink.runner import Lost  # noqa: PLC0415 - runner imports this module
+
+    return Lost(what)
+
+
+def _failed(jobmanager: JobManager, job_id: str, state: str) -> Exception:
+    """Return what to raise for a job that ended early: it failed, or what it ran on is gone."""
+    failures = jobmanager.failures(job_id)
+    what = faults.what_was_lost([failure.stack for failure in failures])
+    if what is not None:
+        return _lost(what)
+    reason = failures[0].reason if failures else f"its job is {state}"
     return JobFailed(f"the job failed: {reason}", job_id=job_id, hint=faults.hint(reason, ""))
 
 
