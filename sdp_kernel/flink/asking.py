@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from sdp_kernel.errors import GatewayUnreachable
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.gateway import GatewayFault
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.session import Session
 
 T = TypeVar("T")
+#: A gateway that was restarted has lost the session too.
+_AGAIN = 2
 
 
 def ask(session: Session, question: Callable[[], T]) -> T:
@@ -20,18 +23,26 @@ def ask(session: Session, question: Callable[[], T]) -> T:
 
     Raises
     ------
+    GatewayUnreachable
+        It does not answer, and to start it again is not in this machine's hands.
     GatewayFault
         Flink's answer, for any other reason.
     SessionLost
         A statement that once succeeded does not any more.
     """
-    asked_in = session.handle
-    try:
-        return question()
-    except GatewayFault as fault:
-        if faults.what_was_lost(fault.errors) != faults.SESSION:
-            raise
-    if session.handle == asked_in:
-        replayed = session.reopen()
-        session.notify(f"{faults.SESSION}: opened a new session, replayed {replayed} statements")
+    repair = session.recovery.repair
+    for _ in range(_AGAIN):
+        asked_in = session.handle
+        try:
+            return question()
+        except GatewayUnreachable:
+            if repair is None:
+                raise
+            repair()
+        except GatewayFault as fault:
+            if faults.what_was_lost(fault.errors) != faults.SESSION:
+                raise
+            if session.handle == asked_in:
+                replayed = session.reopen()
+                session.notify(f"{faults.SESSION}: opened a new session, replayed {replayed} statements")
     return question()

@@ -50,7 +50,7 @@ def running(session: Session) -> tuple[QueryRecord, ...]:
                 QueryRecord(
                     text=query.text,
                     start=query.statement.start,
-                    sql=query.sql,
+                    sql=_without_secrets(session, query.sql),
                     job_id=query.job_id,
                     is_query=query.statement.is_query,
                     background=query.background,
@@ -112,10 +112,10 @@ def _take_over_query(session: Session, old: QueryRecord, *, kept: bool) -> tuple
     token = _next_token(session, old) if kept and old.appends else None
     if token is not None:
         query.job_id, query.operation = old.job_id, old.operation
-        session.start(Task(query, parameters.Rendered(old.sql, ()), token=token))
+        session.start(Task(query, parameters.Rendered(query.sql, ()), token=token))
         return query, f"{label} goes on; the rows that it had are gone"
     _end(session.jobmanager, old.job_id)
-    session.start(Task(query, parameters.Rendered(old.sql, ())))
+    session.start(Task(query, parameters.Rendered(query.sql, ())))
     return query, f"{label} runs again from its start"
 
 
@@ -138,8 +138,27 @@ def _query(session: Session, old: QueryRecord) -> Query:
     query.statements = tuple(statements)
     query.parameters, query.config = dict(old.parameters), dict(old.config)
     query.bounds, query.background, query.started = Bounds(**old.bounds), old.background, old.started
-    query.sql = old.sql
+    query.sql = _with_secrets(session, old.sql)
     return query
+
+
+def _fragments(session: Session) -> list[tuple[str, str]]:
+    """Return what connection fragments are written as, with their values, the longest first."""
+    found = [(f"${{{name}}}", value) for name, value in session.fragments.items() if value]
+    return sorted(found, key=lambda pair: -len(pair[1]))
+
+
+def _without_secrets(session: Session, sql: str) -> str:
+    """Put the names of connection fragments in the place of their values, which hold passwords."""
+    for written, value in _fragments(session):
+        sql = sql.replace(value, written)
+    return sql
+
+
+def _with_secrets(session: Session, sql: str) -> str:
+    for written, value in _fragments(session):
+        sql = sql.replace(written, value)
+    return sql
 
 
 def _next_token(session: Session, old: QueryRecord) -> int | None:
