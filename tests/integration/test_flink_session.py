@@ -298,3 +298,12 @@ def _until(condition, seconds=30):
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.1)
+
+
+def test_a_statement_that_was_interrupted_before_its_turn_is_not_replayed(session):
+    session.execute("CREATE TABLE before_it (n INT) WITH ('connector' = 'blackhole')")
+    query = session.execute(
+        "CREATE TABLE t (n NO_SUCH_TYPE)", on_start=lambda query: query.ask_to_end("interrupted")
+    )
+    assert query.state == "interrupted"
+    assert [entry.target for entry in session.ledger.shaping] == ["before_it"]

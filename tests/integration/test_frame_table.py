@@ -143,3 +143,10 @@ def test_the_result_of_a_cell_is_a_table_for_the_next(session, tmp_path):
     declare(session, "odd `name", first, tmp_path, shared_disk=True)
     query = session.execute("SELECT SUM(a) AS total FROM `odd ``name`", config=BATCH, timeout=60)
     assert query.arrow.to_pylist() == [{"total": 3}]
+
+
+@pytest.mark.parametrize("name", ["_df", "é", "${x}"])
+def test_a_frame_of_any_name_has_its_rows(session, tmp_path, name):
+    declare(session, name, pa.table({"a": [1, 2]}), tmp_path, shared_disk=True)
+    quoted = name.replace("${", "$${")
+    assert len(session.execute(f"SELECT * FROM `{quoted}`", timeout=60)) == 2

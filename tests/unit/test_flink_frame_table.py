@@ -240,3 +240,8 @@ def test_json_holds_every_value(tmp_path_factory, rows):
     assert [None if row["t"] is None else dt.datetime.fromisoformat(row["t"]) for row in read] == list(
         moments
     )
+
+
+@pytest.mark.parametrize("name", ["_df", "__x", "é", ".hidden"])
+def test_a_file_has_no_name_that_flink_passes_over(tmp_path, name):
+    assert _write(pa.table({"a": [1]}), name, tmp_path).name[0] not in "._"

@@ -156,3 +156,10 @@ def test_sorted_pages_are_the_sorted_live_rows(puts):
     window = rows.window(0, 99, sort="v")
     assert column(window, "v") == sorted(live.values())
     assert len(set(window.ids)) == window.total == len(live)
+
+
+def test_months_and_other_types_without_an_order_in_arrow_are_sorted_too():
+    rows = Rows((Column("k", LogicalType("INTERVAL_YEAR_MONTH")),))
+    rows.only_appends(True)
+    rows.add(page([("INSERT", (months,)) for months in (14, None, 2, 9)]))
+    assert [v and v.months for v in column(rows.window(0, 9, sort="k"))] == [2, 9, 14, None]
