@@ -33,6 +33,8 @@ _OPENERS = {"'": "text in quotes", "`": "name in backquotes", '"': "name in quot
 _IGNORED = {"space", "comment"}
 _QUERY_WORDS = {"SELECT", "WITH", "VALUES", "TABLE", "FROM"}
 _OBJECTS = {"TABLE", "VIEW", "FUNCTION", "CATALOG", "DATABASE", "MODEL"}
+#: What takes effect outside the session, and must not be carried out again when that is rebuilt.
+_OUTSIDE = {"CALL", "ANALYZE", "TRUNCATE", "COMPILE PLAN", "OTHER"}
 _READING = {"SHOW", "DESCRIBE", "DESC", "EXPLAIN", "QUERY"}
 
 
@@ -104,7 +106,7 @@ class Statement:
     @property
     def shapes_session(self) -> bool:
         """Whether replaying it rebuilds a part of the session: DDL, SET, USE, ADD JAR."""
-        return not (self.reads_only or self.runs_job or self.kind in {"CALL", "ANALYZE", "OTHER"})
+        return not (self.reads_only or self.runs_job or self.kind in _OUTSIDE)
 
 
 def tokens(text: str) -> Iterator[Token]:

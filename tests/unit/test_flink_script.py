@@ -133,3 +133,11 @@ def test_offsets_and_positions_are_inverse(text, data):
 def test_a_quoted_identifier_is_one_token_with_that_name(name):
     (token,) = tokens(identifier(name))
     assert token.name == name
+
+
+@pytest.mark.parametrize(
+    "text", ["TRUNCATE TABLE t", "COMPILE PLAN 'p' FOR INSERT INTO t SELECT 1", "CALL p()"]
+)
+def test_what_takes_effect_outside_is_neither_replayed_nor_allowed_to_a_read_only_profile(text):
+    (statement,) = split(text)
+    assert (statement.shapes_session, statement.reads_only) == (False, False)
