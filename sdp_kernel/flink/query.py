@@ -281,9 +281,11 @@ class Query:
         self.job_id, self.operation, self.upsert_key = None, None, ()
 
     def new_job(self) -> str:
-        """Choose the id of the job to come, 32 hexadecimal digits."""
-        self.job_id = uuid.uuid4().hex
-        return self.job_id
+        """Choose the id of the job to come, 32 hexadecimal digits, and let a successor know it."""
+        job_id = self.job_id = uuid.uuid4().hex
+        if self.on_change is not None:
+            self.on_change()
+        return job_id
 
     def finish(self, state: str, error: BaseException | None = None) -> None:
         """Set the final state; the first one stays."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import msgspec
 import psutil
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 #: A kernel that is restarted takes its queries over within this time, or nobody does.
@@ -77,22 +79,34 @@ class Records:
     def __init__(self, directory: Path, name: str, owners: tuple[str, ...] = ()) -> None:
         self.path = directory / f"{name}.json"
         self.owners = owners
+        self._writing = threading.Lock()
+        self._forgotten = False
 
     def write(
-        self, *, gateway: str, handle: str, ledger: Path | None, queries: tuple[QueryRecord, ...]
+        self,
+        *,
+        gateway: str,
+        handle: str,
+        ledger: Path | None,
+        queries: Callable[[], tuple[QueryRecord, ...]],
     ) -> None:
-        """Write this process's record, whole or not at all; a full disk is no reason to stop a query."""
-        record = SessionRecord(
-            pid=os.getpid(),
-            born=psutil.Process().create_time(),
-            gateway=gateway,
-            handle=handle,
-            ledger=str(ledger) if ledger is not None else None,
-            owners=self.owners,
-            queries=queries,
-            at=time.time(),
-        )
-        with contextlib.suppress(OSError):
+        """Write this process's record, whole or not at all; a full disk is no reason to stop a query.
+
+        ``queries`` is asked when it is this thread's turn, so that the newest record is the last.
+        """
+        with self._writing, contextlib.suppress(OSError):
+            if self._forgotten:
+                return
+            record = SessionRecord(
+                pid=os.getpid(),
+                born=psutil.Process().create_time(),
+                gateway=gateway,
+                handle=handle,
+                ledger=str(ledger) if ledger is not None else None,
+                owners=self.owners,
+                queries=queries(),
+                at=time.time(),
+            )
             self.path.parent.mkdir(parents=True, exist_ok=True)
             part = self.path.with_suffix(".part")
             part.touch(mode=0o600)
@@ -100,8 +114,10 @@ class Records:
             part.replace(self.path)
 
     def forget(self) -> None:
-        """Delete this process's record."""
-        self.path.unlink(missing_ok=True)
+        """Delete this process's record; a thread that still ends writes none again."""
+        with self._writing:
+            self._forgotten = True
+            self.path.unlink(missing_ok=True)
 
     def orphans(self, gateway: str) -> list[tuple[Path, SessionRecord]]:
         """Return the records of dead processes that used this gateway, newest first."""

@@ -112,6 +112,7 @@ class Spool:
             columns = _columns(self._runner.table(f"DESCRIBE {self._view}"))
             if columns is None:
                 return None
+            self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._runner.table(self._sink(columns))
             config = {
                 **self._query.config,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ def open_session(
 
     name = f"{profile.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     records = Records(state_dir / "sessions", name, owners)
+    spool = state_dir / "spool" / name
 
     def write() -> None:
         if session.opened:
@@ -50,8 +52,12 @@ def open_session(
                 gateway=session.gateway.url,
                 handle=session.handle,
                 ledger=session.ledger.path,
-                queries=running(session),
+                queries=lambda: running(session),
             )
+
+    def forget() -> None:
+        records.forget()
+        shutil.rmtree(spool, ignore_errors=True)
 
     session = Session(
         profile.gateway or "",
@@ -64,14 +70,14 @@ def open_session(
         notify=notify,
         mask=mask,
         repair=repair,
-        spool=state_dir / "spool" if profile.embedded or repair is not None else None,
+        spool=spool if profile.embedded or repair is not None else None,
         on_change=write,
-        on_close=records.forget,
+        on_close=forget,
     )
-    return session, _look_after_the_dead(session, records)
+    return session, _look_after_the_dead(session, records, spool.parent)
 
 
-def _look_after_the_dead(session: Session, records: Records) -> tuple[Query, ...]:
+def _look_after_the_dead(session: Session, records: Records, spools: Path) -> tuple[Query, ...]:
     """Take over what a kernel before this one left; end what others left and nobody took over."""
     from sdp_kernel.flink.resume import end_orphans, take_over  # noqa: PLC0415
 
@@ -96,4 +102,5 @@ def _look_after_the_dead(session: Session, records: Records) -> tuple[Query, ...
                 if count:
                     session.notify(f"ended {count} queries that a kernel before had left running")
         path.unlink(missing_ok=True)
+        shutil.rmtree(spools / path.stem, ignore_errors=True)
     return queries

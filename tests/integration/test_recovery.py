@@ -220,3 +220,50 @@ def test_a_job_that_outlived_kernel_and_gateway_is_ended_by_the_next_kernel(proj
     until(lambda: running_jobs(workbench.jobmanager.url) == {written}, 30)
     assert any("ended 2 queries" in line for line in told)
     workbench.cancel(written)
+
+
+SLOW = """CREATE TABLE slow (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '500',
+  'number-of-rows' = '5000', 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '5000')"""
+
+
+@pytest.mark.parametrize(
+    ("component", "what"), [("taskmanager", "TaskManager"), ("jobmanager", "JobManager")]
+)
+def test_a_batch_runs_again_and_has_each_row_once(workbench, told, component, what):
+    workbench.sql(SLOW)
+    query = workbench.sql("SELECT * FROM slow", batch=True, background=True)
+    until(lambda: len(query) or query.over())
+    kill(workbench, component)
+    assert query.over(90)
+    assert (query.state, query.runs) == ("finished", 2), query.error
+    assert sorted(query.df["n"]) == list(range(1, 5001))
+    assert any(what in line for line in told)
+
+
+BATCH = """
+from sdp_kernel.workbench import connect
+wb = connect("local", owners=("kernel-1",))
+wb.session
+if not len(wb.sql("SHOW TABLES")):
+    wb.sql({slow!r})
+    wb.sql("SELECT * FROM slow", batch=True, on_update=lambda query: len(query) and print("rows", flush=True))
+wb.close()
+"""
+
+
+def test_a_batch_of_a_killed_kernel_leaves_neither_job_nor_file(project, workbench):
+    arguments = [sys.executable, "-c", BATCH.format(slow=SLOW)]
+    with subprocess.Popen(arguments, cwd=project, stdout=subprocess.PIPE) as first:
+        assert first.stdout.readline() == b"rows\n"
+        first.kill()
+    spools = project / ".sdp" / "spool"
+    assert [path for path in spools.rglob("*") if path.is_file()]
+    subprocess.run(arguments, cwd=project, check=True, timeout=120)
+    assert not list(spools.rglob("*"))
+    assert not running_jobs(workbench.jobmanager.url)
+
+
+def test_options_that_ask_the_gateway_first_find_it_again(workbench):
+    workbench.sql(SLOW)
+    kill(workbench, "gateway")
+    assert workbench.sql("SELECT COUNT(*) AS c FROM slow", batch=True).df["c"].tolist() == [5000]
