@@ -123,6 +123,9 @@ class Recovery:
     def replay(self) -> int:
         """Run the ledger's DDL, SET and USE again in the session; returns how many there were.
 
+        One that fails does not keep those after it from the session, unless they would land elsewhere:
+        behind a USE.
+
         Raises
         ------
         SessionLost
@@ -131,15 +134,20 @@ class Recovery:
         session = self.session
         runner = session.runner()
         entries = session.ledger.shaping
+        failed: SessionLost | None = None
         for entry in entries:
             try:
                 runner.text(session.render(entry.text, entry.parameters).text)
             except SdpError as error:
-                raise SessionLost(
+                failed = failed or SessionLost(
                     f"the gateway lost the session, and {entry.kind} {entry.target or ''} does not "
                     f"replay: {error}",
                     hint="run its cell again",
-                ) from None
+                )
+                if entry.kind.startswith("USE") or isinstance(error, GatewayUnreachable):
+                    break
+        if failed is not None:
+            raise failed
         return len(entries)
 
 

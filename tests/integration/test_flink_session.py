@@ -1,5 +1,6 @@
 """Sessions on a real gateway: every kind of statement, exact types, stops, errors, recovery."""
 
+import dataclasses
 import datetime as dt
 import json
 import signal
@@ -16,6 +17,7 @@ from sdp_kernel.errors import (
     ParameterError,
     Position,
     ResultError,
+    SessionLost,
     StatementError,
     UsageError,
 )
@@ -307,3 +309,16 @@ def test_a_statement_that_was_interrupted_before_its_turn_is_not_replayed(sessio
     )
     assert query.state == "interrupted"
     assert [entry.target for entry in session.ledger.shaping] == ["before_it"]
+
+
+def test_a_statement_that_does_not_replay_keeps_no_other_from_the_session(session):
+    for name in ("first", "gone", "last"):
+        session.execute(
+            f"CREATE TABLE `{name}` (n INT) WITH ('connector' = '${{c}}')", params={"c": "blackhole"}
+        )
+    entry = session.ledger.entries[1]
+    session.ledger._entries[1] = dataclasses.replace(entry, text="CREATE TABLE gone (n NO_SUCH_TYPE)")
+    session.gateway.close_session(session.handle)
+    with pytest.raises(SessionLost, match="CREATE TABLE gone does not replay"):
+        session.execute("SHOW TABLES")
+    assert session.execute("SHOW TABLES").df["table name"].tolist() == ["first", "last"]
