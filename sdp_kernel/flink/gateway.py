@@ -95,6 +95,14 @@ class Gateway:
                 wait = min(wait * 1.5, _LONGEST_WAIT_S)
             yield
 
+    def knows(self, session: str) -> bool:
+        """Whether the gateway has the session still; asking keeps it from its idle time-out."""
+        try:
+            self.heartbeat(session)
+        except GatewayFault:
+            return False
+        return True
+
     def submit(self, session: str, statement: str, config: dict[str, str] | None = None) -> str:
         """``POST …/statements`` when it is its turn; returns the operation handle at once."""
         body = {"statement": statement, "executionConfig": config or {}}

@@ -16,11 +16,14 @@ from sdp_kernel.errors import SdpError
 from sdp_kernel.flink.script import identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sdp_kernel.flink.runner import Runner
     from sdp_kernel.flink.types import Column
 
-_PLACE = "`__sdp`.`__sdp`"
-_NAMED = re.compile(r"upsert key: (.*?)\.(?: |$)", re.DOTALL)
+#: Where the workbench's own tables are: a catalog that does not exist, so that no SHOW TABLES finds them.
+OWN_PLACE = "`__sdp`.`__sdp`"
+_NAMED = re.compile(r"upsert key: (.*?)\.?(?: This can lead|$)", re.DOTALL)
 _ONE = re.compile(r"\[([^\[\]]+)\]")
 _NO_KEYS = frozenset({"ARRAY", "MAP", "MULTISET", "ROW", "STRUCTURED_TYPE", "VARIANT", "RAW", "NULL"})
 
@@ -38,16 +41,21 @@ def upsert_key(runner: Runner, sql: str, columns: tuple[Column, ...]) -> tuple[s
         if refusal is None:
             accepted.append(column.name)
             continue
-        match = _NAMED.search(refusal)
-        keys = [tuple(key.split(", ")) for key in _ONE.findall(match.group(1))] if match else []
-        known = [key for key in keys if set(key) <= names]
+        known = named_keys(refusal, names)
         return min(known, key=len) if known else ()
     return (accepted[0],) if len(accepted) == 1 and len(columns) > 1 else ()
 
 
+def named_keys(refusal: str, columns: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the upsert keys that a refusal names; names with a comma or bracket are left out."""
+    match = _NAMED.search(refusal)
+    keys = [tuple(key.split(", ")) for key in _ONE.findall(match.group(1))] if match else []
+    return [key for key in keys if set(key) <= set(columns)]
+
+
 def _refusal(runner: Runner, sql: str, columns: tuple[Column, ...], key: str) -> str | None:
     """Return the planner's refusal of a sink with this primary key; None where it takes it."""
-    table = f"{_PLACE}.{identifier(uuid.uuid4().hex)}"
+    table = f"{OWN_PLACE}.{identifier(uuid.uuid4().hex)}"
     fields = ", ".join(
         f"{identifier(column.name)} {column.type.sql().removesuffix(' NOT NULL')}"
         + (" NOT NULL" if column.name == key else "")

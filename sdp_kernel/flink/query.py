@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 10.0
 _LOOK_EVERY_S = 1.0
+#: Configuration by which a client chooses a job's id (PipelineOptionsInternal).
+_FIXED_JOB_ID = "$internal.pipeline.job-id"
+
+
+class Lost(Exception):  # noqa: N818
+    """What a query ran on is gone; ``what`` says it in a sentence."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,17 @@ class Bounds:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"{name} must be above 0, not {value}", hint="leave it out for no bound")
+
+    def reached(self, rows: int, elapsed: float, quiet: float | None) -> str | None:
+        """Return the bound that is reached, as the query's final state.
+
+        ``quiet``: seconds since something changed; None before anything has.
+        """
+        if self.limit is not None and rows >= self.limit:
+            return "limit"
+        if self.idle is not None and quiet is not None and quiet > self.idle:
+            return "idle"
+        return "timeout" if self.timeout is not None and elapsed > self.timeout else None
 
 
 @dataclass(frozen=True)
@@ -286,6 +307,14 @@ class Query:
         if self.on_change is not None:
             self.on_change()
         return job_id
+
+    def job_config(self) -> dict[str, str]:
+        """Return the configuration to submit the query with, for a job whose id is chosen here.
+
+        A SELECT's job is named after the query, so that it is found among the cluster's.
+        """
+        named = {"pipeline.name": f"sdp {self.name or 'query'}"} if self.statement.is_query else {}
+        return {**self.config, **named, _FIXED_JOB_ID: self.new_job()}
 
     def finish(self, state: str, error: BaseException | None = None) -> None:
         """Set the final state; the first one stays."""

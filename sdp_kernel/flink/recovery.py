@@ -7,7 +7,6 @@ the session's statements are replayed where they are gone, and queries run again
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING
 from sdp_kernel.errors import GatewayUnreachable, SdpError, SessionLost, Unreachable
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.gateway import GatewayFault
-from sdp_kernel.flink.runner import Lost
-from sdp_kernel.flink.stopping import end_job
+from sdp_kernel.flink.query import Lost
+from sdp_kernel.flink.stopping import end_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,10 +77,10 @@ class Recovery:
                 self.repair()
             self._await_gateway(query)
             replayed = None
-            if self.session.opened and self.session.handle == lost and not self._alive():
+            if self.session.opened and self.session.handle == lost and not self.session.gateway.knows(lost):
                 replayed = self.session.reopen()
             self._tell(what, replayed, query)
-        self._end(query.job_id)
+        end_unread(self.session.jobmanager, query.job_id)
 
     def _tell(self, what: str, replayed: int | None, query: Query) -> None:
         """Say it in one line; not once more for each query that the same event hit."""
@@ -105,20 +104,6 @@ class Recovery:
                 time.sleep(_POLL_S)
             else:
                 return
-
-    def _alive(self) -> bool:
-        try:
-            self.session.gateway.heartbeat(self.session.handle)
-        except GatewayFault:
-            return False
-        return True
-
-    def _end(self, job_id: str | None) -> None:
-        """End a job that nobody reads any more, if the cluster still knows it."""
-        jobmanager = self.session.jobmanager
-        if job_id is not None and jobmanager is not None:
-            with contextlib.suppress(SdpError, OSError):
-                end_job(jobmanager, job_id, appears=0)
 
     def replay(self) -> int:
         """Run the ledger's DDL, SET and USE again in the session; returns how many there were.

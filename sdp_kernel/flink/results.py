@@ -45,8 +45,6 @@ class _RawData(msgspec.Struct):
 class _RawPage(msgspec.Struct, rename="camel"):
     result_type: str
     results: Optional[_RawData] = None  # noqa: UP045
-    next_result_uri: Optional[str] = None  # noqa: UP045
-    job_id: Optional[str] = msgspec.field(default=None, name="jobID")  # noqa: UP045
 
 
 class _Head(msgspec.Struct, rename="camel"):
@@ -113,8 +111,6 @@ class PageDecoder:
             [
                 ("resultType", str),
                 ("results", Optional[data], None),  # noqa: UP045
-                ("nextResultUri", Optional[str], None),  # noqa: UP045
-                ("jobID", Optional[str], None),  # noqa: UP045
             ],
         )
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(page).decode
@@ -122,8 +118,8 @@ class PageDecoder:
         self._flat = FlatReader(columns, temporal) if FlatReader.fits(columns) else None
         self._no_objects = all(map(_without_objects, (column.type for column in columns)))
 
-    def rows(self, page: bytes) -> tuple[list[Any], set[str], bool, int | None, str | None]:
-        """Decode a page: field tuples, the kinds seen, end of results, next token, job id.
+    def rows(self, page: bytes) -> tuple[list[Any], set[str]]:
+        """Decode a page: field tuples, and the kinds seen.
 
         Raises
         ------
@@ -134,11 +130,8 @@ class PageDecoder:
             decoded = self._decode(page)
         except msgspec.DecodeError as error:
             raise ResultError(f"a result page cannot be decoded: {error}") from None
-        token = _token(decoded.nextResultUri)
         rows = decoded.results.data if decoded.results is not None else []
-        kinds = {row.kind for row in rows}
-        end = decoded.resultType == "EOS"
-        return [row.fields for row in rows], kinds, end, token, decoded.jobID
+        return [row.fields for row in rows], {row.kind for row in rows}
 
     def inserts(self, page: bytes) -> pa.RecordBatch | None:
         """Read a page of INSERTs of plain columns; None where it is not one, for :meth:`rows` to read.
@@ -158,7 +151,7 @@ class PageDecoder:
         first = page.find(_FIRST_CHANGE)
         last = page.rfind(_LAST_CHANGE, max(len(page) - _TAIL, 0))
         if not self._no_objects or first < 0 or last < first:
-            return [change(row.kind, bytes(row.fields)) for row in raw_rows(page)[0]]
+            return [change(row.kind, bytes(row.fields)) for row in raw_rows(page)]
         return page[first + len(_FIRST_CHANGE) : last].split(_NEXT_CHANGE)
 
     def batch(self, rows: list[Any]) -> pa.RecordBatch:
@@ -195,13 +188,8 @@ def _without_objects(type_: LogicalType) -> bool:
     return type_.root not in _OBJECTS and all(map(_without_objects, type_.children))
 
 
-def raw_rows(page: bytes) -> tuple[list[RawRow], bool, int | None, str | None]:
+def raw_rows(page: bytes) -> list[RawRow]:
     """Read a page's rows, the fields left as JSON: exact, hashable, small.
-
-    Returns
-    -------
-    tuple
-        The rows, whether the results end here, the next token, the job's id.
 
     Raises
     ------
@@ -212,8 +200,7 @@ def raw_rows(page: bytes) -> tuple[list[RawRow], bool, int | None, str | None]:
         read = _decode_raw(page)
     except msgspec.DecodeError as error:
         raise ResultError(f"a result page cannot be decoded: {error}") from None
-    rows = read.results.data if read.results is not None else []
-    return rows, read.result_type == "EOS", _token(read.next_result_uri), read.job_id
+    return read.results.data if read.results is not None else []
 
 
 def _token(uri: str | None) -> int | None:

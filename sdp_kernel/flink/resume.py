@@ -7,13 +7,11 @@ a query that updates, went with its memory: such a query runs again from its sta
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdp_kernel.errors import SdpError
 from sdp_kernel.flink import parameters
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.jobs import TERMINAL
@@ -22,10 +20,9 @@ from sdp_kernel.flink.query import Bounds, Query
 from sdp_kernel.flink.record import QueryRecord
 from sdp_kernel.flink.script import split
 from sdp_kernel.flink.session import Task
-from sdp_kernel.flink.stopping import end_job
+from sdp_kernel.flink.stopping import end_unread
 
 if TYPE_CHECKING:
-    from sdp_kernel.flink.jobs import JobManager
     from sdp_kernel.flink.record import SessionRecord
     from sdp_kernel.flink.session import Session
 
@@ -50,7 +47,7 @@ def running(session: Session) -> tuple[QueryRecord, ...]:
                 QueryRecord(
                     text=query.text,
                     start=query.statement.start,
-                    sql=_without_secrets(session, query.sql),
+                    sql=_by_name(session, query.sql),
                     job_id=query.job_id,
                     is_query=query.statement.is_query,
                     background=query.background,
@@ -77,7 +74,7 @@ def take_over(session: Session, record: SessionRecord) -> TakenOver:
     if record.ledger is not None and Path(record.ledger).is_file():
         session.ledger = Ledger.read(Path(record.ledger))
     count = len(session.ledger.shaping)
-    kept = _still_there(session, record.handle)
+    kept = session.gateway.knows(record.handle)
     if kept:
         session.take_over(record.handle)
         lines = [f"took over the session of the kernel before, with {count} statements"]
@@ -93,20 +90,12 @@ def take_over(session: Session, record: SessionRecord) -> TakenOver:
     return TakenOver(tuple(queries), tuple(line for line in lines if line))
 
 
-def _still_there(session: Session, handle: str) -> bool:
-    try:
-        session.gateway.heartbeat(handle)
-    except GatewayFault:
-        return False
-    return True
-
-
 def _take_over_query(session: Session, old: QueryRecord, *, kept: bool) -> tuple[Query | None, str]:
     label = old.name or "a query without a name"
     if not old.is_query:
         return _job(session, old, label)
     if not old.background:
-        _end(session.jobmanager, old.job_id)
+        end_unread(session.jobmanager, old.job_id)
         return None, ""
     query = _query(session, old)
     token = _next_token(session, old) if kept and old.appends else None
@@ -114,7 +103,7 @@ def _take_over_query(session: Session, old: QueryRecord, *, kept: bool) -> tuple
         query.job_id, query.operation = old.job_id, old.operation
         session.start(Task(query, parameters.Rendered(query.sql, ()), token=token))
         return query, f"{label} goes on; the rows that it had are gone"
-    _end(session.jobmanager, old.job_id)
+    end_unread(session.jobmanager, old.job_id)
     session.start(Task(query, parameters.Rendered(query.sql, ())))
     return query, f"{label} runs again from its start"
 
@@ -138,7 +127,7 @@ def _query(session: Session, old: QueryRecord) -> Query:
     query.statements = tuple(statements)
     query.parameters, query.config = dict(old.parameters), dict(old.config)
     query.bounds, query.background, query.started = Bounds(**old.bounds), old.background, old.started
-    query.sql = _with_secrets(session, old.sql)
+    query.sql = _filled_in(session, old.sql)
     return query
 
 
@@ -148,14 +137,14 @@ def _fragments(session: Session) -> list[tuple[str, str]]:
     return sorted(found, key=lambda pair: -len(pair[1]))
 
 
-def _without_secrets(session: Session, sql: str) -> str:
-    """Put the names of connection fragments in the place of their values, which hold passwords."""
+def _by_name(session: Session, sql: str) -> str:
+    """Put the names of connection fragments in the place of their values: they are the profile's own."""
     for written, value in _fragments(session):
         sql = sql.replace(value, written)
     return sql
 
 
-def _with_secrets(session: Session, sql: str) -> str:
+def _filled_in(session: Session, sql: str) -> str:
     for written, value in _fragments(session):
         sql = sql.replace(written, value)
     return sql
@@ -173,17 +162,10 @@ def _next_token(session: Session, old: QueryRecord) -> int | None:
     return 0
 
 
-def _end(jobmanager: JobManager | None, job_id: str) -> None:
-    if jobmanager is not None:
-        with contextlib.suppress(SdpError, OSError):
-            end_job(jobmanager, job_id, appears=0)
-
-
 def end_orphans(session: Session, record: SessionRecord) -> int:
     """End the SELECT jobs of a kernel that nobody succeeded; returns how many still ran."""
-    count = 0
-    for old in record.queries:
-        if old.is_query and session.jobmanager is not None and (record.given_up or not old.background):
-            with contextlib.suppress(SdpError, OSError):
-                count += end_job(session.jobmanager, old.job_id, appears=0)
-    return count
+    return sum(
+        end_unread(session.jobmanager, old.job_id)
+        for old in record.queries
+        if old.is_query and (record.given_up or not old.background)
+    )

@@ -79,7 +79,7 @@ class Rows:
         if self.appends:
             batch = self.decoder.inserts(page)
         if self.appends and batch is None:
-            rows, kinds, *_ = self.decoder.rows(page)
+            rows, kinds = self.decoder.rows(page)
             batch = self.decoder.batch(rows) if kinds <= {INSERT} else None
         if batch is not None:
             self.take(batch)

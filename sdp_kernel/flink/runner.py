@@ -18,6 +18,7 @@ from sdp_kernel.flink import faults, stopping
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.learning import LEARNS_S, Learning
 from sdp_kernel.flink.pages import Pages
+from sdp_kernel.flink.query import Lost
 from sdp_kernel.flink.results import read_head
 from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import identifier
@@ -36,16 +37,6 @@ _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.002, 0.1
 _TURN_S = 0.05
 _ENDED_BY_ITSELF = frozenset({"finished", "submitted", "ok"})
 _JOB_ID = re.compile(r"^[0-9a-f]{32}$")
-#: Configuration by which a client chooses a job's id (PipelineOptionsInternal).
-_FIXED_JOB_ID = "$internal.pipeline.job-id"
-
-
-class Lost(Exception):  # noqa: N818
-    """What a query ran on is gone; ``what`` says it in a sentence."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
 
 
 class Runner:
@@ -250,24 +241,17 @@ class _Reader:
         return False
 
     def _reached(self, elapsed: float, now: float) -> str | None:
-        """Return the bound that is reached, as the query's final state."""
-        bounds, rows = self.query.bounds, self.query.rows
+        rows = self.query.rows
         if not self.query.statement.is_query:
             return None
-        if bounds.limit is not None and rows is not None and len(rows) >= bounds.limit:
-            return "limit"
-        if bounds.idle is not None and self._changed and now - self._changed > bounds.idle:
-            return "idle"
-        return "timeout" if bounds.timeout is not None and elapsed > bounds.timeout else None
+        quiet = now - self._changed if self._changed else None
+        return self.query.bounds.reached(len(rows) if rows is not None else 0, elapsed, quiet)
 
     def _submit(self) -> bool:
         """Submit the statement, unless it is asked to end before its turn comes."""
         gateway, session, query = self.runner.gateway, self.runner.session, self.query
-        config = dict(query.config)
-        if query.statement.is_query:
-            config["pipeline.name"] = f"sdp {query.name or 'query'}"
-        if query.statement.is_query or query.statement.runs_job:
-            config[_FIXED_JOB_ID] = query.new_job()
+        starts_job = query.statement.is_query or query.statement.runs_job
+        config = query.job_config() if starts_job else dict(query.config)
         with gateway.turn(session):
             if query.stopping is not None:
                 return False

@@ -25,7 +25,9 @@ from sdp_kernel.flink import faults
 from sdp_kernel.flink.flat import FlatReader
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.jobs import TERMINAL
+from sdp_kernel.flink.keys import OWN_PLACE
 from sdp_kernel.flink.learning import Learning
+from sdp_kernel.flink.query import Lost
 from sdp_kernel.flink.results import temporal
 from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.types import Column, LogicalType
@@ -69,8 +71,7 @@ class Spool:
         self._query = query
         self._sql = sql
         name = uuid.uuid4().hex
-        #: In a catalog that does not exist, so that no SHOW TABLES finds them.
-        self._view, self._sink_table = f"`__sdp`.`__sdp`.`{name}_v`", f"`__sdp`.`__sdp`.`{name}`"
+        self._view, self._sink_table = f"{OWN_PLACE}.`{name}_v`", f"{OWN_PLACE}.`{name}`"
         self._place = directory / name
         self._null = f"null-{uuid.uuid4().hex}"
 
@@ -114,12 +115,7 @@ class Spool:
                 return None
             self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._runner.table(self._sink(columns))
-            config = {
-                **self._query.config,
-                **_ONCE,
-                "pipeline.name": f"sdp {self._query.name or 'query'}",
-                "$internal.pipeline.job-id": self._query.new_job(),
-            }
+            config = self._query.job_config() | _ONCE
             self._runner.table(f"INSERT INTO {self._sink_table}\n{self._sql}", config)
         except GatewayFault:  # no query, not only appending, …: the ordinary way says what is wrong
             self._query.begin()
@@ -163,11 +159,10 @@ class Spool:
             if state in TERMINAL and query.lost is None:
                 raise _failed(jobmanager, job_id, state)
             if query.lost is not None or state == "UNKNOWN":
-                raise _lost(query.lost or "the JobManager was restarted, and knows the job no more")
-            if bounds.timeout is not None and now - started > bounds.timeout:
-                return "timeout"
-            if bounds.idle is not None and len(rows) and now - changed > bounds.idle:
-                return "idle"
+                raise Lost(query.lost or "the JobManager was restarted, and knows the job no more")
+            reached = bounds.reached(len(rows), now - started, now - changed if len(rows) else None)
+            if reached is not None:
+                return reached
             time.sleep(_TURN_S)
 
 
@@ -247,18 +242,12 @@ def _columns(described: list[dict[str, object]]) -> tuple[Column, ...] | None:
     return tuple(columns) or None
 
 
-def _lost(what: str) -> Exception:
-    from sdp_kernel.flink.runner import Lost  # noqa: PLC0415 - runner imports this module
-
-    return Lost(what)
-
-
 def _failed(jobmanager: JobManager, job_id: str, state: str) -> Exception:
     """Return what to raise for a job that ended early: it failed, or what it ran on is gone."""
     failures = jobmanager.failures(job_id)
     what = faults.what_was_lost([failure.stack for failure in failures])
     if what is not None:
-        return _lost(what)
+        return Lost(what)
     reason = failures[0].reason if failures else f"its job is {state}"
     return JobFailed(f"the job failed: {reason}", job_id=job_id, hint=faults.hint(reason, ""))
 

@@ -125,6 +125,19 @@ def end_job(
     return True
 
 
+def end_unread(jobmanager: JobManager | None, job_id: str | None) -> bool:
+    """End a job that nobody reads any more, if the cluster still knows it; raises nothing.
+
+    Returns
+    -------
+    bool
+        Whether there was a job to cancel.
+    """
+    with contextlib.suppress(SdpError, OSError):
+        return jobmanager is not None and job_id is not None and end_job(jobmanager, job_id, appears=0)
+    return False
+
+
 def _safe(state: str, duration_ms: int, tasks: dict[str, int]) -> bool:
     """Whether no task is being deployed or initialised, or about to."""
     if state in {"INITIALIZING", "CREATED"} or any(tasks.get(name) for name in _DEPLOYED):

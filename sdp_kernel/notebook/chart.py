@@ -53,7 +53,6 @@ class LiveChart(LiveView):
         self.spec = spec
         self._url = jobmanager_url
         self._rates = Rates()
-        self._paused_at: int | None = None
         self._sent: dict[int, list[Any]] = {}
         self._state: tuple[Any, ...] = ()
         self._head_at = 0.0
@@ -97,18 +96,6 @@ class LiveChart(LiveView):
         if self._fault is not None and query is not None and not query.background:
             raise self._fault
 
-    def take(self, action: dict[str, Any]) -> None:
-        """Pause, go on, or stop."""
-        query = self.query
-        match action:
-            case {"do": "pause"} if query is not None:
-                self._paused_at = query.changes
-            case {"do": "resume"}:
-                self._paused_at = None
-            case {"do": "stop"} if query is not None:
-                query.ask_to_end("stopped")
-                threading.Thread(target=query.stop, daemon=True, name="sdp-live-stop").start()
-
     def _build(self, query: Query) -> dict[str, Any] | None:
         """Return the specification, as soon as the columns are known and if they will do."""
         with self.lock:
@@ -137,7 +124,7 @@ class LiveChart(LiveView):
         query = self.query
         if query is None:
             return None
-        paused = self._paused_at
+        paused = self.paused_at
         state = (query.changes, query.state, paused)
         moved = state != self._state and (paused is None or not self._sent)
         if not whole and not moved and (query.state != "running" or now - self._head_at < _HEAD_S):

@@ -7,7 +7,6 @@ drawn there in ``live_table.js``.
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,6 @@ class Live(LiveView):
         self._offset, self._size = 0, _SIZE
         self._sort: str | None = None
         self._descending = False
-        self._paused_at: int | None = None
         self._sent: tuple[Any, ...] = ()
         self._head_at = 0.0
 
@@ -57,7 +55,6 @@ class Live(LiveView):
 
     def take(self, action: dict[str, Any]) -> None:
         """Sort, page, pause, go on, or stop."""
-        query = self.query
         with self.lock:
             match action:
                 case {"do": "sort", "column": str(column), "descending": bool(descending)}:
@@ -66,13 +63,8 @@ class Live(LiveView):
                     self._sort, self._offset = None, 0
                 case {"do": "page", "offset": int(offset), "size": int(size)}:
                     self._offset, self._size = max(offset, 0), min(max(size, 1), SIZES[-1])
-                case {"do": "pause"} if query is not None:
-                    self._paused_at = query.changes
-                case {"do": "resume"}:
-                    self._paused_at = None
-                case {"do": "stop"} if query is not None:
-                    query.ask_to_end("stopped")
-                    threading.Thread(target=query.stop, daemon=True, name="sdp-live-stop").start()
+                case _:
+                    super().take(action)
 
     def frame(self, now: float, *, whole: bool) -> dict[str, Any] | None:
         """Return the head, and one page of rows unless they are as they were."""
@@ -80,7 +72,7 @@ class Live(LiveView):
         if query is None:
             return {"gone": "this result is not in memory any more: run the cell again"}
         with self.lock:
-            paused, view = self._paused_at, (self._sort, self._descending, self._offset, self._size)
+            paused, view = self.paused_at, (self._sort, self._descending, self._offset, self._size)
         state = (query.changes, query.state, len(query.columns), view)
         as_it_was = state[1:] == self._sent[1:] if paused is not None else state == self._sent
         if not whole and as_it_was and (query.state != "running" or now - self._head_at < _HEAD_S):

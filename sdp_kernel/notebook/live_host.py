@@ -92,6 +92,7 @@ class LiveView(abc.ABC):
         self.next_frame = self.next_static = self.next_look = 0.0
         self.shown_before = False
         self.silence = ""
+        self.paused_at: int | None = None
         self.frames, self.redraws, self.looks = Pace(), Pace(), Pace()
         self._static_at: Any = None
 
@@ -108,9 +109,18 @@ class LiveView(abc.ABC):
     def static(self, query: Query, *, last: bool) -> dict[str, Any]:
         """Return what a front end without widgets shows, as a MIME bundle."""
 
-    @abc.abstractmethod
     def take(self, action: dict[str, Any]) -> None:
-        """Take what the user did in the page. Must not wait."""
+        """Take what the user did in the page: pause, go on, or stop. Must not wait."""
+        query = self.query
+        with self.lock:
+            match action:
+                case {"do": "pause"} if query is not None:
+                    self.paused_at = query.changes
+                case {"do": "resume"}:
+                    self.paused_at = None
+                case {"do": "stop"} if query is not None:
+                    query.ask_to_end("stopped")
+                    threading.Thread(target=query.stop, daemon=True, name="sdp-live-stop").start()
 
     def draw(self) -> None:
         """Draw for the first time, in the cell."""

@@ -11,10 +11,17 @@ if TYPE_CHECKING:
     from sdp_kernel.workbench import Workbench
 
 
-class _Drawn(Protocol):
-    def draw(self) -> None: ...
-    def update(self) -> None: ...
-    def end(self) -> None: ...
+class Drawn(Protocol):
+    """What is drawn first, again where something has changed, and for the last time."""
+
+    def draw(self) -> None:
+        """Draw first."""
+
+    def update(self) -> None:
+        """Draw again what has changed."""
+
+    def end(self) -> None:
+        """Draw for the last time."""
 
 
 class _Answer:
@@ -43,33 +50,15 @@ def chart_spec(words: list[str] | None) -> Any:
     return chart.parse(words)
 
 
-class QueryView:
-    """How one statement of a cell is shown."""
-
-    def __init__(self, query: Query, workbench: Workbench, chart: Any = None) -> None:
-        self._drawn = _choose(query, workbench, chart)
-
-    def start(self) -> None:
-        """Draw first."""
-        self._drawn.draw()
-
-    def update(self) -> None:
-        """Draw again what has changed."""
-        self._drawn.update()
-
-    def end(self) -> None:
-        """Draw for the last time."""
-        self._drawn.end()
-
-
-def _choose(query: Query, workbench: Workbench, spec: Any) -> _Drawn:
+def view_of(query: Query, workbench: Workbench, spec: Any = None) -> Drawn:
+    """Return how a statement of a cell is shown; ``spec`` is of a chart."""
     if not query.statement.is_query:
         return _Answer(query)
     url = workbench.jobmanager.url
     if spec is not None:
         from sdp_kernel.notebook import chart  # noqa: PLC0415
 
-        drawn: _Drawn = chart.LiveChart(query, spec, jobmanager_url=url)
+        drawn: Drawn = chart.LiveChart(query, spec, jobmanager_url=url)
         return drawn
     from sdp_kernel.notebook import live  # noqa: PLC0415
 

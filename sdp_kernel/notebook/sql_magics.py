@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sdp_kernel.flink.query import Query
     from sdp_kernel.notebook.magics import SdpMagics
+    from sdp_kernel.notebook.query_view import Drawn
 
 DEFAULT_LIMIT = 10_000
 DEFAULT_KEEP = 100_000
@@ -78,16 +79,16 @@ class SqlMagics(Magics):
 
     def run(self, text: str, *, name: str | None, chart: list[str] | None = None, **options: Any) -> None:
         """Run SQL and draw what comes."""
-        from sdp_kernel.notebook.query_view import QueryView, chart_spec  # noqa: PLC0415
+        from sdp_kernel.notebook.query_view import chart_spec, view_of  # noqa: PLC0415
 
         spec = chart_spec(chart)
-        view: QueryView | None = None
+        view: Drawn | None = None
 
         def start(query: Query) -> None:
             nonlocal view
             self.keep(name or "_query", query)
-            view = QueryView(query, self._main.workbench, spec)
-            view.start()
+            view = view_of(query, self._main.workbench, spec)
+            view.draw()
 
         def redraw(_query: Query) -> None:
             if view is not None:

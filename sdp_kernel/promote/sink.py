@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import PromoteError, SdpError, UsageError
+from sdp_kernel.flink.keys import named_keys
 from sdp_kernel.flink.script import identifier
 from sdp_kernel.promote.lint import options
 from sdp_kernel.promote.slice import (
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.session import Session
 
 _TOPIC = re.compile(r"^[A-Za-z0-9._-]{1,249}\Z")
-_KEYS = re.compile(r"upsert key: (.*?)\.?$", re.DOTALL)
-_ONE_KEY = re.compile(r"\[([^\[\]]+)\]")
 _NO_KEY = re.compile(r"upsert key: (none)?\.?$")
 _SOURCE_ALIAS = re.compile(r"(?<!\$)\$\{kafka\.(\w+)\}")
 
@@ -213,7 +212,7 @@ class _Prober:
         for column in columns:
             if self.accepts((column,)):
                 return (column,)
-            named = [k for k in self._named_keys(columns) if self.accepts(k)]
+            named = [k for k in named_keys(self.reason, columns) if self.accepts(k)]
             if named:
                 return min(named, key=lambda k: (len(k), [columns.index(name) for name in k]))
             if _NO_KEY.search(self.reason):
@@ -230,12 +229,6 @@ class _Prober:
             if fewer and self.accepts(fewer):
                 found = fewer
         return found
-
-    def _named_keys(self, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """Return the upsert keys that a refusal names; names with a comma or bracket are left out."""
-        match = _KEYS.search(self.reason)
-        keys = [tuple(key.split(", ")) for key in _ONE_KEY.findall(match.group(1))] if match else []
-        return [key for key in keys if set(key) <= set(columns)]
 
     def accepts(self, key: tuple[str, ...]) -> bool:
         """Whether EXPLAIN of the INSERT succeeds with this key."""
