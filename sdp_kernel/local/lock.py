@@ -24,6 +24,8 @@ GROUPS: dict[str, dict[str, bool]] = {
         f"org.apache.kafka:kafka_2.13:{KAFKA}": True,
         "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4": False,
     },
+    "flink-operator": {"org.apache.flink:flink-kubernetes-operator-api:1.10.0": False},
+    "strimzi": {"io.strimzi:crd-generator:1.2.0": True, "io.strimzi:api:1.2.0": True},
     "registry": {f"io.apicurio:apicurio-registry-app:tar.gz:all:{APICURIO}": False},
 }
 _SCOPES = {None, "compile", "runtime"}
@@ -44,7 +46,8 @@ def main() -> None:
     groups: dict[str, list[dict[str, str | int]]] = {}
     for group, roots in GROUPS.items():
         groups[group] = []
-        for coordinate in (c for r, deep in roots.items() for c in coordinates(context, r, transitive=deep)):
+        found = (c for r, deep in roots.items() for c in coordinates(context, r, transitive=deep))
+        for coordinate in dict.fromkeys(found):
             content = Path(resolve(context, coordinate)).read_bytes()
             groups[group].append(
                 {
