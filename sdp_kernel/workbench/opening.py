@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sdp_kernel.flink.query import Query
-    from sdp_kernel.flink.record import Records
+    from sdp_kernel.flink.record import Records, SessionRecord
     from sdp_kernel.flink.session import Session
     from sdp_kernel.settings import Profile
 
@@ -79,28 +79,37 @@ def open_session(
 
 def _look_after_the_dead(session: Session, records: Records, spools: Path) -> tuple[Query, ...]:
     """Take over what a kernel before this one left; end what others left and nobody took over."""
-    from sdp_kernel.flink.resume import end_orphans, take_over  # noqa: PLC0415
+    from sdp_kernel.flink.record import name_of  # noqa: PLC0415
+    from sdp_kernel.flink.resume import end_orphans  # noqa: PLC0415
 
     queries: tuple[Query, ...] = ()
     taken = False
-    for path, record in records.orphans(session.gateway.url):
-        mine = records.is_mine(record)
-        if mine and not taken:
-            taken = True
-            try:
-                found = take_over(session, record)
-            except SdpError as error:
-                session.notify(f"the session of the kernel before cannot be taken over: {error}")
-            else:
-                queries = found.queries
-                session.notify("; ".join(found.lines))
-        elif not (mine or record.given_up):
+    for path, found in records.orphans(session.gateway.url):
+        mine = records.is_mine(found)
+        if not (mine or found.given_up):
             continue
-        else:
-            with contextlib.suppress(SdpError):
-                count = end_orphans(session, record)
-                if count:
-                    session.notify(f"ended {count} queries that a kernel before had left running")
-        path.unlink(missing_ok=True)
-        shutil.rmtree(spools / path.stem, ignore_errors=True)
+        with records.claim(path) as record:
+            if record is None:
+                continue
+            if mine and not taken:
+                taken = True
+                queries = _succeed(session, record)
+            else:
+                with contextlib.suppress(SdpError):
+                    count = end_orphans(session, record)
+                    if count:
+                        session.notify(f"ended {count} queries that a kernel before had left running")
+            shutil.rmtree(spools / name_of(path), ignore_errors=True)
     return queries
+
+
+def _succeed(session: Session, record: SessionRecord) -> tuple[Query, ...]:
+    from sdp_kernel.flink.resume import take_over  # noqa: PLC0415
+
+    try:
+        taken = take_over(session, record)
+    except SdpError as error:
+        session.notify(f"the session of the kernel before cannot be taken over: {error}")
+        return ()
+    session.notify("; ".join(taken.lines))
+    return taken.queries
