@@ -9,6 +9,16 @@ from pathlib import Path
 from sdp_kernel.errors import SettingsError
 
 REFERENCE = re.compile(r"^(env|file):(.+)$", re.DOTALL)
+_SECRET_NAME = re.compile(
+    r"^(?!.*[.-](url|source|file|location|path)$)"
+    r".*(password|passphrase|secret|token|credential|\.jaas\.config$|(api|access|account|private)[._-]?key)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def names_secret(key: str) -> bool:
+    """Whether a property of this name has a secret for its value, such as ``s3.secret-key``."""
+    return _SECRET_NAME.search(key) is not None
 
 
 def resolve_secret(value: str, *, where: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.connection import KafkaCluster
 from sdp_kernel.errors import SettingsError
-from sdp_kernel.references import REFERENCE, quote, resolve_secret
+from sdp_kernel.references import REFERENCE, names_secret, quote, resolve_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,10 +34,6 @@ __all__ = [
 FILE_NAME = "sdp.toml"
 STATE_DIR_NAME = ".sdp"
 _PROFILE_KEYS = {"gateway", "jobmanager", "kafka", "session", "parameters", "read_only", "functions"}
-_SECRET_NAME = re.compile(
-    r"^(?!.*[.-](url|source)$).*(password|secret|token|credential|\.jaas\.config$|api[._-]?key)",
-    re.IGNORECASE | re.DOTALL,
-)
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -276,7 +272,7 @@ class _Reader:
         if "bootstrap.servers" not in properties:
             raise self.fail(where, "has no bootstrap.servers", 'add "bootstrap.servers" = "host:9092"')
         for key, text in properties.items():
-            if _SECRET_NAME.search(key) and not REFERENCE.match(text):
+            if names_secret(key) and not REFERENCE.match(text):
                 raise self.fail(f"{where}.{key}", "holds a literal secret", f'write "{key}" = "env:NAME"')
         return KafkaCluster(alias, _frozen(properties))
 

@@ -21,12 +21,16 @@ from sdp_kernel.flink.record import QueryRecord
 from sdp_kernel.flink.script import split
 from sdp_kernel.flink.session import Task
 from sdp_kernel.flink.stopping import end_unread
+from sdp_kernel.references import names_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sdp_kernel.flink.record import SessionRecord
     from sdp_kernel.flink.session import Session
 
 _EXPECTED = re.compile(r"Expecting token to be (\d+)")
+_NAMED = re.compile(r"\$\$\{|\$\{([\w.]+)\}")
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,16 @@ def running(session: Session) -> tuple[QueryRecord, ...]:
                 QueryRecord(
                     text=query.text,
                     start=query.statement.start,
-                    sql=_by_name(session, query.sql),
+                    sql=_by_name(session, query),
                     job_id=query.job_id,
                     is_query=query.statement.is_query,
                     background=query.background,
                     name=query.name,
                     operation=query.operation,
                     appends=appends,
-                    parameters=query.parameters,
-                    config=query.config,
+                    parameters=_shown(query.parameters),
+                    config=_shown(query.config),
+                    withheld=tuple(sorted(filter(names_secret, {**query.parameters, **query.config}))),
                     bounds=vars(query.bounds),
                     started=query.started,
                 )
@@ -102,8 +107,12 @@ def _take_over_query(session: Session, old: QueryRecord, *, kept: bool) -> tuple
     if token is not None:
         query.job_id, query.operation = old.job_id, old.operation
         session.start(Task(query, parameters.Rendered(query.sql, ()), token=token))
-        return query, f"{label} goes on; the rows that it had are gone"
+        lost = f"; not kept on disk, for its next run: {', '.join(old.withheld)}" if old.withheld else ""
+        return query, f"{label} goes on; the rows that it had are gone{lost}"
     end_unread(session.jobmanager, old.job_id)
+    if old.withheld:
+        missing = ", ".join(old.withheld)
+        return None, f"{label} is not run again: {missing} is secret and not kept on disk; run its cell again"
     session.start(Task(query, parameters.Rendered(query.sql, ())))
     return query, f"{label} runs again from its start"
 
@@ -131,23 +140,29 @@ def _query(session: Session, old: QueryRecord) -> Query:
     return query
 
 
-def _fragments(session: Session) -> list[tuple[str, str]]:
-    """Return what connection fragments are written as, with their values, the longest first."""
-    found = [(f"${{{name}}}", value) for name, value in session.fragments.items() if value]
-    return sorted(found, key=lambda pair: -len(pair[1]))
+def _shown(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if not names_secret(name)}
 
 
-def _by_name(session: Session, sql: str) -> str:
-    """Put the names of connection fragments in the place of their values: they are the profile's own."""
-    for written, value in _fragments(session):
-        sql = sql.replace(value, written)
-    return sql
+def _by_name(session: Session, query: Query) -> str:
+    """Put names in the place of connection fragments, which are the profile's own, and of secrets.
+
+    The text is then as a cell's: a ``${`` that was one already is escaped.
+    """
+    secret = {name: value for name, value in query.parameters.items() if names_secret(name)}
+    names = {value: name for name, value in {**secret, **session.fragments}.items() if value}
+    longest_first = sorted(names, key=len, reverse=True)
+    places = "|".join([*map(re.escape, longest_first), re.escape("${")])
+    return re.sub(places, lambda m: f"${{{names[m[0]]}}}" if m[0] in names else "$${", query.sql)
 
 
 def _filled_in(session: Session, sql: str) -> str:
-    for written, value in _fragments(session):
-        sql = sql.replace(written, value)
-    return sql
+    """Undo :func:`_by_name`; a name without a value stays."""
+
+    def value(match: re.Match[str]) -> str:
+        return "${" if match[1] is None else session.fragments.get(match[1], match[0])
+
+    return _NAMED.sub(value, sql)
 
 
 def _next_token(session: Session, old: QueryRecord) -> int | None:
