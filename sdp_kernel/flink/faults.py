@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import JobFailed, Position, SqlError, StatementError
 from sdp_kernel.flink import function_faults
+from sdp_kernel.flink.veil import HEAD, SERVER_SIDE, noted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sdp_kernel.flink.veil import Veil
 
 _PLACE = re.compile(r"(?:From|[Aa]t) line (\d+), column (\d+)(?: to line \d+, column \d+)?:?\s*")
-_HEAD = re.compile(r"^(?:Caused by: )?((?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)[\w$]*)(?:: (.*))?$")
 _PREFIX = re.compile(r"^(?:SQL validation failed\.|SQL parse failed\.)\s*")
 _DULL = (
     "Failed to fetchResults",
@@ -33,6 +39,12 @@ _DULL = (
 )
 #: In the stack of a job that ran, and not of a statement that was refused.
 _RAN = re.compile(r"JobExecutionException|ProgramInvocationException|job execution result|JobFailed")
+#: In the stack of a statement that was refused before anything ran.
+_REFUSED = re.compile(
+    r"ValidationException|SqlParse|CalciteContextException|\bat org\.apache\.flink\.table\.planner\."
+)
+#: Between what a source says and what an operator chained to it says.
+_CHAINED = "Could not forward element to next operator"
 #: Outer causes that name what the inner one is about.
 _SPEAKING = ("Failed to deserialize",)
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -87,14 +99,19 @@ class Fault:
     stack: str
 
 
-def read(errors: list[str]) -> Fault:
-    """Find the reason in the gateway's errors: the innermost cause that says something."""
+def read(errors: Sequence[str], veil: Veil | None = None) -> Fault:
+    """Find the reason in the gateway's errors: the innermost cause that says something.
+
+    ``veil`` hides what may be values, in the reason and in the stack.
+    """
+    if veil is not None:
+        errors = [veil.stack(error) for error in errors]
     stack = "\n".join(errors)
     python = function_faults.read(stack)
     causes: list[tuple[str, str]] = []
     lines = stack.replace("\r", "").split("\n")
     for index, line in enumerate(lines):
-        match = _HEAD.match(line.strip().removeprefix("<Exception on server side:"))
+        match = HEAD.match(line.strip().removeprefix(SERVER_SIDE))
         if match:
             more = []
             for following in lines[index + 1 :]:
@@ -105,7 +122,8 @@ def read(errors: list[str]) -> Fault:
     telling = [(name, text) for name, text in causes if text and not any(d in text[:80] for d in _DULL)]
     exception, reason = telling[-1] if telling else ("", "")
     outer = next((text for _, text in telling[:-1] if text.startswith(_SPEAKING)), None)
-    if outer is not None and not exception.endswith("ArithmeticException"):
+    chained = any(text.startswith(_CHAINED) for _, text in telling)
+    if outer is not None and not (chained or exception.endswith("ArithmeticException")):
         reason = f"{outer.rstrip('.')}: {reason}"
     place = None
     for _, text in telling:
@@ -122,8 +140,8 @@ def read(errors: list[str]) -> Fault:
     if not reason:
         reason = next((e for e in errors if e and not e.startswith("<")), "the gateway gave no reason")
     if python is not None:
-        return Fault(str(python), exception, None, stack)
-    return Fault(reason, exception, place, stack)
+        reason, place = str(python), None
+    return Fault(reason if veil is None else noted(reason), exception, place, stack)
 
 
 def hint(reason: str, stack: str = "") -> str:
@@ -134,8 +152,9 @@ def hint(reason: str, stack: str = "") -> str:
     for pattern, advice in _HINTS:
         if re.search(pattern, reason):
             return advice
+    in_the_query = _CHAINED in stack  # and not in the records, though a source reports it
     for pattern, advice in _HINTS[-4:]:
-        if re.search(pattern, stack):
+        if re.search(pattern, stack) and not (in_the_query and pattern.startswith(_SPEAKING)):
             return advice
     return ""
 
@@ -173,9 +192,15 @@ def is_unserialisable(errors: list[str]) -> bool:
     return any("Could not map response to JSON" in error for error in errors)
 
 
-def to_error(errors: list[str], *, job_id: str | None = None) -> SqlError:
-    """Make the error to raise: JobFailed where a job was running, StatementError otherwise."""
-    fault = read(errors)
+def to_error(errors: Sequence[str], *, job_id: str | None = None, veil: Veil | None = None) -> SqlError:
+    """Make the error to raise: JobFailed where a job was running, StatementError otherwise.
+
+    ``veil`` hides values in what was said at run time; what Flink says of the text itself stays.
+    """
+    text = "\n".join(errors)
+    if _REFUSED.search(text) and not _RAN.search(text):
+        veil = None
+    fault = read(errors, veil)
     advice = hint(fault.reason, fault.stack)
     if job_id and fault.place is None and _RAN.search(fault.stack):
         return JobFailed(f"the job failed: {fault.reason}", job_id=job_id, hint=advice, detail=fault.stack)

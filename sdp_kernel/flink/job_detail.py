@@ -15,6 +15,8 @@ from sdp_kernel.flink import faults
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sdp_kernel.flink.veil import Veil
+
 #: States of a task before it runs; those that wait for a slot come first.
 WAITING = ("CREATED", "SCHEDULED")
 STARTING = (*WAITING, "DEPLOYING", "INITIALIZING")
@@ -129,10 +131,11 @@ class Checkpoints:
     last_failure: str = ""
 
 
-def read_checkpoints(answer: Mapping[str, Any]) -> Checkpoints:
-    """Read ``GET /jobs/:id/checkpoints``."""
+def read_checkpoints(answer: Mapping[str, Any], veil: Veil | None = None) -> Checkpoints:
+    """Read ``GET /jobs/:id/checkpoints``; ``veil`` hides values in why the last one failed."""
     counts, latest = answer.get("counts", {}), answer.get("latest", {})
     done, failed = latest.get("completed") or {}, latest.get("failed") or {}
+    said = failed.get("failure_message") or ""
     return Checkpoints(
         completed=counts.get("completed", 0),
         failed=counts.get("failed", 0),
@@ -141,7 +144,7 @@ def read_checkpoints(answer: Mapping[str, Any]) -> Checkpoints:
         last_ms=done.get("end_to_end_duration"),
         last_bytes=done.get("state_size"),
         last_path=done.get("external_path") or "",
-        last_failure=failed.get("failure_message") or "",
+        last_failure=said if veil is None else veil.message(said),
     )
 
 
@@ -155,17 +158,13 @@ class Failure:
     stack: str = field(default="", repr=False)
 
 
-def read_failures(answer: Mapping[str, Any]) -> tuple[Failure, ...]:
-    """Read ``GET /jobs/:id/exceptions``, the newest first."""
+def read_failures(answer: Mapping[str, Any], veil: Veil | None = None) -> tuple[Failure, ...]:
+    """Read ``GET /jobs/:id/exceptions``, the newest first; ``veil`` hides values in reasons and stacks."""
     entries = answer.get("exceptionHistory", {}).get("entries", [])
+    read = [(entry, faults.read([entry["stacktrace"]], veil)) for entry in entries]
     return tuple(
-        Failure(
-            entry.get("timestamp", 0),
-            faults.read([entry["stacktrace"]]).reason,
-            entry.get("taskName") or "",
-            entry["stacktrace"],
-        )
-        for entry in entries
+        Failure(entry.get("timestamp", 0), fault.reason, entry.get("taskName") or "", fault.stack)
+        for entry, fault in read
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sdp_kernel.flink.job_detail import Backpressure, Checkpoints, Failure, JobDetail, Metric
+    from sdp_kernel.flink.veil import Veil
 
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 _SAVEPOINT_S, _POLL_S = 120.0, 0.1
@@ -54,10 +55,15 @@ class JobManager:
     ----------
     url
         ``http://host:port`` of its REST endpoint.
+    veil
+        Hides values in why jobs failed.
     """
 
-    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, *, veil: Veil | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.url = url.rstrip("/")
+        self.veil = veil
         self._names: dict[tuple[str, str], tuple[float, tuple[str, ...]]] = {}
         self._client = httpx.Client(
             base_url=self.url,
@@ -115,7 +121,7 @@ class JobManager:
 
     def failures(self, job_id: str) -> tuple[Failure, ...]:
         """``GET /jobs/:id/exceptions``: why the job failed or restarted, the newest first."""
-        return detail.read_failures(self._call("GET", f"/jobs/{job_id}/exceptions"))
+        return detail.read_failures(self._call("GET", f"/jobs/{job_id}/exceptions"), self.veil)
 
     def detail(self, job_id: str) -> JobDetail | None:
         """``GET /jobs/:id``: vertices with their tasks and records; None where it is not known."""
@@ -124,7 +130,7 @@ class JobManager:
 
     def checkpoints(self, job_id: str) -> Checkpoints:
         """``GET /jobs/:id/checkpoints``: counts, and the last completed and failed one."""
-        return detail.read_checkpoints(self._call("GET", f"/jobs/{job_id}/checkpoints"))
+        return detail.read_checkpoints(self._call("GET", f"/jobs/{job_id}/checkpoints"), self.veil)
 
     def checkpoint_interval(self, job_id: str) -> int | None:
         """``GET /jobs/:id/checkpoints/config``: milliseconds between checkpoints; None for no checkpoints."""
@@ -250,7 +256,7 @@ class JobManager:
         while time.monotonic() < until:
             answer = self._call("GET", f"/jobs/{job_id}/savepoints/{trigger}")
             if answer["status"]["id"] == "COMPLETED":
-                return _location(job_id, answer.get("operation") or {})
+                return _location(job_id, answer.get("operation") or {}, self.veil)
             time.sleep(_POLL_S)
         raise JobFailed(
             f"the savepoint of job {job_id} has not ended within {timeout:g} s",
@@ -312,11 +318,11 @@ class JobManager:
         )
 
 
-def _location(job_id: str, operation: dict[str, Any]) -> str:
+def _location(job_id: str, operation: dict[str, Any], veil: Veil | None) -> str:
     cause = operation.get("failure-cause")
     if cause is None:
         return str(operation["location"])
-    fault = faults.read([cause.get("stack-trace") or cause.get("class", "")])
+    fault = faults.read([cause.get("stack-trace") or cause.get("class", "")], veil)
     raise JobFailed(
         f"the savepoint of job {job_id} failed: {fault.reason}",
         job_id=job_id,

@@ -16,6 +16,7 @@ from sdp_kernel.flink.query import Bounds, Query
 from sdp_kernel.flink.recovery import Recovery, Watch
 from sdp_kernel.flink.runner import Runner
 from sdp_kernel.flink.script import Statement, excerpt, offset_at, position_at, split
+from sdp_kernel.flink.veil import Veil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +73,8 @@ class Session:
     mask
         Takes and returns a ``pyarrow.Table``: applied to results before anybody sees them.
         EXPLAIN, SHOW and DESCRIBE have no data to hide.
+    veiled
+        Whether what failing jobs say is shown without the values it may hold.
     repair
         Starts again what has died of the cluster, where that is in this machine's hands.
     spool
@@ -94,6 +97,7 @@ class Session:
         read_only: bool = False,
         notify: Callable[[str], None] | None = None,
         mask: Callable[[pa.Table], pa.Table] | None = None,
+        veiled: bool = False,
         repair: Callable[[], None] | None = None,
         spool: Path | None = None,
         on_change: Callable[[], None] | None = None,
@@ -101,6 +105,7 @@ class Session:
     ) -> None:
         self.gateway = Gateway(url)
         self.mask = mask
+        self.veiled = veiled
         self.properties = dict(properties or {})
         self.fragments = dict(fragments or {})
         self.defaults = dict(defaults or {})
@@ -141,7 +146,7 @@ class Session:
             if url is None:
                 config = self.gateway.session_config(self.handle)
                 url = f"http://{config.get('rest.address', 'localhost')}:{config.get('rest.port', '8081')}"
-            self._jobmanager = JobManager(url)
+            self._jobmanager = JobManager(url, veil=Veil() if self.veiled else None)
         return self._jobmanager
 
     def take_over(self, handle: str) -> None:
@@ -359,13 +364,15 @@ class Session:
     def _run(self, task: Task) -> None:
         """Run a query to its end, in a thread; what goes wrong is the query's ``error``."""
         query = task.query
+        veil = Veil(query.text, query.sql) if self.veiled else None
         try:
             state = self._through_losses(task)
         except (GatewayFault, StatementError) as fault:
-            query.finish("failed", _placed(fault, task))
+            query.finish("failed", _placed(fault, task, veil))
         except BaseException as error:  # noqa: BLE001 - raised again where the query is waited for
             given_up = query.stopping if isinstance(error, GatewayUnreachable) else None
-            query.finish(given_up or "failed", None if given_up else error)
+            shown = error if veil is None else veil.error(error)
+            query.finish(given_up or "failed", None if given_up else shown)
         else:
             if query.statement.is_query or query.took_effect:
                 self.ledger.record(
@@ -397,10 +404,12 @@ class Session:
             query.begin()
 
 
-def _placed(fault: GatewayFault | StatementError, task: Task) -> SdpError:
+def _placed(fault: GatewayFault | StatementError, task: Task, veil: Veil | None = None) -> SdpError:
     """Turn a fault in a rendered statement into an error at the cell's own line and column."""
     query, rendered = task.query, task.rendered
-    error = faults.to_error(fault.errors, job_id=query.job_id) if isinstance(fault, GatewayFault) else fault
+    error: SdpError = fault
+    if isinstance(fault, GatewayFault):
+        error = faults.to_error(fault.errors, job_id=query.job_id, veil=veil)
     if not isinstance(error, StatementError):
         return error
     place = None

@@ -164,6 +164,7 @@ class Workbench(KafkaSide, SqlSide):
                     fragments=_fragments(self.profile),
                     notify=self._notify,
                     mask=self._mask,
+                    veiled=bool(self.masking),
                     repair=self._repair if self._embedded else None,
                     owners=self._owners,
                 )

@@ -29,6 +29,7 @@ def open_session(
     fragments: Mapping[str, str],
     notify: Callable[[str], None] | None,
     mask: Callable[[pa.Table], pa.Table],
+    veiled: bool,
     repair: Callable[[], None] | None,
     owners: tuple[str, ...],
 ) -> tuple[Session, tuple[Query, ...]]:
@@ -69,6 +70,7 @@ def open_session(
         read_only=profile.read_only,
         notify=notify,
         mask=mask,
+        veiled=veiled,
         repair=repair,
         spool=spool if profile.embedded or repair is not None else None,
         on_change=write,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 import sdp_kernel
+from sdp_kernel.errors import SdpError
+from sdp_kernel.notebook import display
 
 pytestmark = pytest.mark.stack
 
@@ -56,3 +59,45 @@ def _ddl(topic: str) -> str:
         f" ${{kafka.main}}, 'topic' = '{topic}', 'scan.startup.mode' = 'earliest-offset',"
         " 'scan.bounded.mode' = 'latest-offset', 'format' = 'json')"
     )
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT CAST(ssn AS INT) AS ssn FROM people",
+        "SELECT CAST(ssn AS TIMESTAMP) AS t FROM people",
+        "SELECT CAST(ssn AS BOOLEAN) AS b FROM people",
+        "SELECT PARSE_JSON(ssn) AS j FROM people",
+        "INSERT INTO counts SELECT CAST(ssn AS INT) FROM people",
+    ],
+)
+def test_a_job_that_fails_on_a_masked_value_does_not_show_it(
+    masked: Any,
+    topic_name: str,
+    produce: Any,
+    sql: str,
+    batch: bool,  # noqa: FBT001
+) -> None:
+    produce(topic_name, [(None, json.dumps({"id": 1, "ssn": "123-45-6789", "in": {"email": "ada@x.org"}}))])
+    masked.sql(_ddl(topic_name) + ";CREATE TABLE counts (n INT) WITH ('connector' = 'blackhole')")
+    shown = []
+    try:
+        query = masked.sql(sql, name="q", timeout=30, batch=batch)
+        shown.append(_root_cause(masked, query.job_id))
+    except SdpError as error:
+        shown += [str(error), repr(error), error.detail]
+    found = masked.why("q")
+    shown += [str(found), str(found.findings), *display.query_bundle(masked.query("q"))]
+    assert any("masking hides values" in text for text in shown)
+    assert all("123-45" not in text and "ada@" not in text for text in shown)
+
+
+def _root_cause(masked: Any, job_id: str) -> str:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        cause: str = masked.jobmanager.root_cause(job_id)
+        if cause:
+            return cause
+        time.sleep(0.2)
+    return ""
