@@ -35,6 +35,8 @@ SINCE = "_since"
 _LARGEST_TEXT = 200_000
 _ROW, _FIELD, _NULL = "\ue000", "\ue001", "\ue002"
 _KEPT_S = 86_400
+#: The literal of a frame that travels in its declaration, as plans write it.
+_LITERAL = re.compile(rf"'(?:[^']|'')*{_FIELD}(?:[^']|'')+'")
 _FILE_NAME = re.compile(r"[^A-Za-z0-9_]+")
 _RISEN = {"TIMESTAMP(3)": "TIMESTAMP '1970-01-01 00:00:00.000'", "TIMESTAMP_LTZ(3)": "TO_TIMESTAMP_LTZ(0, 3)"}
 
@@ -224,6 +226,11 @@ def _flat(column: pa.ChunkedArray, name: str, type_: str) -> list[str]:
         _NULL if value is None else repr(value) if isinstance(value, float) else str(value)
         for value in values
     ]
+
+
+def without_values(plan: str) -> str:
+    """Return a plan's text with frames named in place of their values."""
+    return _LITERAL.sub(f"'{MARK}'", plan)
 
 
 def check_key(name: str, table: pa.Table, key: Sequence[str], as_of: str) -> None:

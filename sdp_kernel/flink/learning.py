@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError
+from sdp_kernel.flink.frame_table import without_values
 from sdp_kernel.flink.keys import upsert_key
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class Learning:
     def _run(self) -> None:
         query = self._query
         try:
-            self._plan = self._runner.text(f"EXPLAIN CHANGELOG_MODE {self._sql}", dict(query.config))
-            query.plan = self._plan
+            plan = self._runner.text(f"EXPLAIN CHANGELOG_MODE {self._sql}", dict(query.config))
+            query.plan = self._plan = without_values(plan)
         except SdpError:
             self._plan = ""
         finally:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sdp_kernel.errors import SqlError, StatementError
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.asking import ask
+from sdp_kernel.flink.frame_table import without_values
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.parameters import Rendered
 from sdp_kernel.flink.plan_state import State, milliseconds, state_of
@@ -162,7 +163,7 @@ def explain(
             cut = (head.end() if head else 0) - len(opening)
             raise _placed(found, rendered, opening + body, cut, source, start, first_line) from None
         options = session.gateway.session_config(session.handle) | config
-        return read(explained, ttl=milliseconds(options.get(_TTL, "0")))
+        return read(without_values(explained), ttl=milliseconds(options.get(_TTL, "0")))
     raise AssertionError
 
 

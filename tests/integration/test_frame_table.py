@@ -11,6 +11,7 @@ import pytest
 from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.frame_table import declare, is_frame
 from sdp_kernel.flink.hints import BATCH
+from sdp_kernel.flink.plan import explain
 
 pytestmark = pytest.mark.stack
 
@@ -150,3 +151,15 @@ def test_a_frame_of_any_name_has_its_rows(session, tmp_path, name):
     declare(session, name, pa.table({"a": [1, 2]}), tmp_path, shared_disk=True)
     quoted = name.replace("${", "$${")
     assert len(session.execute(f"SELECT * FROM `{quoted}`", timeout=60)) == 2
+
+
+def test_the_plan_names_a_frame_and_does_not_hold_its_values(session, tmp_path):
+    table = pa.table({"ssn": ["it's 111-22", "111-33"], "n": [1, 2]})
+    declare(session, "people", table, tmp_path, shared_disk=False)
+    found = explain(session, "SELECT ssn FROM people WHERE n > 1 AND ssn <> '7'")
+    query = session.execute("SELECT ssn FROM people WHERE n > 1")
+    for text in (found.text, str(found.nodes), query.plan):
+        assert "111-" not in text
+        assert "a DataFrame of the kernel" in text
+    assert "'7'" in found.text
+    assert query.arrow["ssn"].to_pylist() == ["111-33"]

@@ -10,7 +10,7 @@ import pytest
 
 import sdp_kernel
 from sdp_kernel.errors import SdpError
-from sdp_kernel.notebook import display
+from sdp_kernel.notebook import chart, diagnose_view, display, live
 
 pytestmark = pytest.mark.stack
 
@@ -101,3 +101,44 @@ def _root_cause(masked: Any, job_id: str) -> str:
             return cause
         time.sleep(0.2)
     return ""
+
+
+def test_live_tables_charts_frames_and_diagnoses_are_masked_too(
+    masked: Any, topic_name: str, produce: Any
+) -> None:
+    rows = [{"id": i, "ssn": f"123-45-{i:04d}", "in": {"email": f"ada{i}@x.org"}} for i in range(4)]
+    produce(topic_name, [(None, json.dumps(row)) for row in rows])
+    produce(f"{topic_name}-broken", [(None, '{"id": 1, "ssn": "123-45-6789"'), (None, "ssn=123-45-6789")])
+    masked.sql(_ddl(topic_name))
+    masked.sql(
+        _ddl(f"{topic_name}-broken")
+        .replace("people", "broken")
+        .replace("'scan.bounded.mode' = 'latest-offset', ", "")
+        .replace("'json'", "'json', 'json.ignore-parse-errors' = 'true'")
+    )
+    shown: list[Any] = []
+    for sql in ("SELECT id, ssn FROM people", "SELECT ssn, COUNT(*) AS id FROM people GROUP BY ssn"):
+        query = masked.sql(sql, name="q", timeout=30)
+        table = live.Live(query)
+        table.take({"do": "sort", "column": "ssn", "descending": True})
+        drawn = chart.LiveChart(query, chart.parse(["bar", "x=ssn", "y=id"]))
+        last = drawn.static(query, last=True)
+        shown += [table.frame(0, whole=True), table.static(query, last=True), drawn.frame(0, whole=True)]
+        shown += [
+            last["application/vnd.vegalite.v5+json"],
+            last["text/plain"],
+            drawn.static(query, last=False),
+        ]
+    again = masked.sql("SELECT * FROM q", frames={"q": query}, timeout=30)
+    shown += [again.df.to_string(), again.plan, masked.explain("SELECT * FROM q", frames={"q": query}).text]
+    silent = masked.sql("SELECT ssn FROM broken", name="silent", background=True)
+    try:
+        until = time.monotonic() + 30
+        while "undecodable" not in masked.why("silent").kinds and time.monotonic() < until:
+            time.sleep(0.5)
+        shown += [str(masked.why("silent")), *diagnose_view.bundle(masked.why("silent"))]
+        assert "undecodable" in masked.why("silent").kinds
+    finally:
+        silent.stop()
+    assert "•••" in str(shown)
+    assert all("123-45" not in str(what) and "ada" not in str(what) for what in shown)
