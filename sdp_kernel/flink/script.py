@@ -33,6 +33,7 @@ _OPENERS = {"'": "text in quotes", "`": "name in backquotes", '"': "name in quot
 _IGNORED = {"space", "comment"}
 _QUERY_WORDS = {"SELECT", "WITH", "VALUES", "TABLE", "FROM"}
 _OBJECTS = {"TABLE", "VIEW", "FUNCTION", "CATALOG", "DATABASE", "MODEL"}
+_MATERIALIZED = "MATERIALIZED TABLE"
 #: What takes effect outside the session, and must not be carried out again when that is rebuilt.
 _OUTSIDE = {"CALL", "ANALYZE", "TRUNCATE", "COMPILE PLAN", "OTHER"}
 _READING = {"SHOW", "DESCRIBE", "DESC", "EXPLAIN", "QUERY"}
@@ -106,7 +107,8 @@ class Statement:
     @property
     def shapes_session(self) -> bool:
         """Whether replaying it rebuilds a part of the session: DDL, SET, USE, ADD JAR."""
-        return not (self.reads_only or self.runs_job or self.kind in _OUTSIDE)
+        outside = self.kind in _OUTSIDE or self.kind.endswith(_MATERIALIZED)  # that has a job of its own
+        return not (self.reads_only or self.runs_job or outside)
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -189,7 +191,8 @@ def _classify(run: list[Token]) -> tuple[str, str | None]:
     if first in {"CREATE", "DROP", "ALTER"}:
         for index, word in enumerate(words):
             if word in _OBJECTS and run[index].kind == "word":
-                return f"{first} {word}", _qualified(run, _after_conditions(words, index + 1))
+                what = _MATERIALIZED if words[index - 1] == "MATERIALIZED" else word
+                return f"{first} {what}", _qualified(run, _after_conditions(words, index + 1))
     if first in {"DESCRIBE", "DESC"}:
         return "DESCRIBE", None
     if first in {"ADD", "REMOVE"}:

@@ -31,6 +31,8 @@ def kinds(text):
         ("CREATE OR REPLACE TABLE t (a INT)", [("CREATE TABLE", "t")]),
         ("CREATE TEMPORARY SYSTEM FUNCTION f AS 'a.b'", [("CREATE FUNCTION", "f")]),
         ("DROP TABLE IF EXISTS t", [("DROP TABLE", "t")]),
+        ("ALTER MATERIALIZED TABLE c.m RESUME", [("ALTER MATERIALIZED TABLE", "c.m")]),
+        ("CREATE TABLE materialized (a INT)", [("CREATE TABLE", "materialized")]),
         ("INSERT INTO t SELECT 1", [("INSERT", "t")]),
         ("INSERT OVERWRITE t SELECT 1", [("INSERT", "t")]),
         ("SET 'a' = 'b;c'; RESET", [("SET", None), ("RESET", None)]),
@@ -136,7 +138,18 @@ def test_a_quoted_identifier_is_one_token_with_that_name(name):
 
 
 @pytest.mark.parametrize(
-    "text", ["TRUNCATE TABLE t", "COMPILE PLAN 'p' FOR INSERT INTO t SELECT 1", "CALL p()"]
+    "text",
+    [
+        "TRUNCATE TABLE t",
+        "COMPILE PLAN 'p' FOR INSERT INTO t SELECT 1",
+        "CALL p()",
+        "CREATE MATERIALIZED TABLE m AS SELECT 1",
+        "CREATE OR ALTER MATERIALIZED TABLE m FRESHNESS = INTERVAL '1' HOUR AS SELECT 1",
+        "ALTER MATERIALIZED TABLE m SUSPEND",
+        "alter materialized table m resume with ('a' = 'b')",
+        "ALTER MATERIALIZED TABLE m REFRESH PARTITION (day = '1')",
+        "DROP MATERIALIZED TABLE IF EXISTS m",
+    ],
 )
 def test_what_takes_effect_outside_is_neither_replayed_nor_allowed_to_a_read_only_profile(text):
     (statement,) = split(text)
