@@ -91,8 +91,14 @@ class Functions:
         FunctionError
             Flink cannot read a function, or has one of that name. What was registered before stays.
         UsageError
-            The gateway does not see the module, or cannot run Python.
+            The gateway does not see the module, or cannot run Python; or the profile is read-only, and
+            the module would have to be written to ``shared``.
         """
+        if self.session.read_only and self.shared is not None:
+            raise UsageError(
+                f"this profile is read-only: the functions' file is not written to {self.shared}",
+                hint="use a profile that may write, or take read_only out of sdp.toml",
+            )
         file = store(self.directory, cell.module, cell.text)
         known = in_force(self.session.ledger.shaping)
         wanted = {found.name.lower(): (cell.module, found.target) for found in cell.functions}

@@ -380,3 +380,18 @@ def test_planning_leaves_the_gateway_s_other_sessions_alone(wb, names, job, stac
     before = httpx.get(f"{stack.gateway}/v3/sessions/{wb.session.handle}").json()
     wb.promote("counts", job=job, to=f"{names}.out")
     assert httpx.get(f"{stack.gateway}/v3/sessions/{wb.session.handle}").json() == before
+
+
+def test_a_read_only_profile_takes_functions_of_its_session_and_writes_nothing_elsewhere(stack, tmp_path):
+    reader = Session(stack.gateway, jobmanager=stack.jobmanager, read_only=True)
+    try:
+        shared = tmp_path / "shared"
+        elsewhere = Functions(reader, tmp_path / "functions", shared=str(shared))
+        with pytest.raises(UsageError, match=f"read-only.*{shared}"):
+            register(elsewhere, ANNOTATED, "one_more")
+        assert not shared.exists()
+        assert not reader.opened
+        register(Functions(reader, tmp_path / "functions"), ANNOTATED, "one_more")
+        assert rows(reader, f"SELECT one_more(x) FROM {THREE}") == [(2,), (3,), (4,)]
+    finally:
+        reader.close()
