@@ -1,4 +1,5 @@
-# Two targets do everything: `make lab` to work, `make test` to check. Python 3.10 to 3.12 and make suffice.
+# Two targets do everything: `make lab` to work, `make test` to check. Python 3.10 to 3.12 and make suffice;
+# `make test-kubernetes` and the tests of the Terraform modules need Go and Terraform as well.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.10 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,19 +8,27 @@ LAB_FLAGS ?=
 # A virtual environment that happens to be active is not this one.
 unexport VIRTUAL_ENV
 
-.PHONY: lab test tour bench check format clean down
+.PHONY: lab test test-kubernetes tour bench docs check format clean down
 
 lab: $(VENV)/.local
 	$(BIN)/sdp lab notebooks/tour.ipynb $(LAB_FLAGS)
 
 test: $(VENV)/.test check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not kubernetes'
+
+# Builds what it needs with Go, once: an API server, etcd, the Terraform provider.
+test-kubernetes: $(VENV)/.test
+	$(BIN)/python -m tests.tools
+	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
 
 tour: $(VENV)/.test
 	$(BIN)/python -m tests.tour
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ONLY)
+
+docs: $(VENV)/.test
+	$(BIN)/python -m tests.module_docs
 
 check: $(VENV)/.test
 	$(BIN)/ruff check
@@ -46,5 +55,5 @@ $(VENV)/.local: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[local,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[local,kubernetes,test]'
 	touch $(VENV)/.local $@

@@ -29,6 +29,7 @@ HERE = Path(__file__).parent / "kubernetes"
 KUBERNETES = "1.36.3"
 PROVIDER = "github.com/gavinbunney/terraform-provider-kubectl", "1.19.0"
 CONTROLLER_GEN = "sigs.k8s.io/controller-tools/cmd/controller-gen", "0.21.0"
+INSPECT = "github.com/hashicorp/terraform-config-inspect", "0.0.0-20260904064934-75d64de68c31"
 PROMTOOL = "github.com/prometheus/prometheus/cmd/promtool", "0.316.0"
 STRIMZI = ("topic.KafkaTopic", "connector.KafkaConnector", "connect.KafkaConnect")
 MONITORING = ("podmonitors", "servicemonitors", "prometheusrules")
@@ -160,6 +161,11 @@ def environment() -> dict[str, str]:
         f'disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
     )
     return {**clean, "TF_CLI_CONFIG_FILE": str(file), "TF_IN_AUTOMATION": "1"}
+
+
+def config_inspect() -> Path:
+    """Return HashiCorp's reader of modules: their variables and outputs as JSON."""
+    return _installed("terraform-config-inspect", INSPECT)
 
 
 def _debian_promtool(place: Path) -> None:
