@@ -101,11 +101,11 @@ class KafkaCluster:
     def sql_fragment(self) -> str:
         """Return the connection as ``WITH`` options: ``'properties.bootstrap.servers' = '…', …``.
 
-        The text holds no secret.
+        The text holds no secret. Options are sorted by name, as the Terraform module writes them.
         """
         own = {k: v for k, v in self.properties.items() if not k.startswith(REGISTRY_PREFIX)}
         options = {f"properties.{key}": value for key, value in _for_java(own).items()}
-        return ",\n  ".join(f"{quote(key)} = {quote(value)}" for key, value in options.items())
+        return ",\n  ".join(f"{quote(key)} = {quote(value)}" for key, value in sorted(options.items()))
 
 
 def _for_librdkafka(given: Mapping[str, str], where: str) -> dict[str, str]:
@@ -229,12 +229,14 @@ def _for_java(given: Mapping[str, str]) -> dict[str, str]:
 def _login(given: Mapping[str, str], mechanism: str, references: _References) -> dict[str, str]:
     """Return the JAAS line of a user, or of an OAuth client."""
     module = _LOGIN_MODULES.get(mechanism)
+    if module is None:
+        return {}
     fields = {
         field: references.of(given[name]) if REFERENCE.match(given[name]) else _escaped(given[name])
         for field, name in _JAAS_NAMES.items()
         if name in given and (name.startswith(_OAUTH)) == (mechanism == "OAUTHBEARER")
     }
-    if module is None or not fields:
+    if not fields:
         return {}
     line = " ".join(f'{field}="{value}"' for field, value in fields.items())
     made = {"sasl.jaas.config": f"{module} required {line};"}

@@ -1,0 +1,4 @@
+output "manifest" {
+  description = "The FlinkSessionJob as JSON."
+  value       = jsonencode(local.manifest)
+}

@@ -1,0 +1,3 @@
+-- large-orders
+INSERT INTO large_orders
+SELECT id, symbol, amount FROM orders WHERE amount >= ${least};

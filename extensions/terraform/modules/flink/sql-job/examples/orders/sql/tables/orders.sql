@@ -1,0 +1,12 @@
+CREATE TABLE orders (
+  id BIGINT,
+  symbol STRING,
+  amount DECIMAL(10, 2)
+) WITH (
+  'connector' = 'kafka',
+  ${kafka.main},
+  'topic' = '${topic}',
+  'properties.group.id' = '${group}',
+  'scan.startup.mode' = 'earliest-offset',
+  'format' = 'json'
+);
