@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import JobFailed, Position, SqlError, StatementError
-from sdp_kernel.flink import function_faults
+from sdp_kernel.flink import function_faults, places
 from sdp_kernel.flink.veil import HEAD, SERVER_SIDE, noted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sdp_kernel.flink.veil import Veil
 
@@ -41,12 +41,14 @@ _DULL = (
 _RAN = re.compile(r"JobExecutionException|ProgramInvocationException|job execution result|JobFailed")
 #: In the stack of a statement that was refused before anything ran.
 _REFUSED = re.compile(
-    r"ValidationException|SqlParse|CalciteContextException|\bat org\.apache\.flink\.table\.planner\."
+    r"ValidationException|SqlParse|CalciteContextException"
+    r"|\bat org\.apache\.flink\.(?:table\.planner|configuration\.Configuration)\."
 )
 #: Between what a source says and what an operator chained to it says.
 _CHAINED = "Could not forward element to next operator"
 #: Outer causes that name what the inner one is about.
-_SPEAKING = ("Failed to deserialize",)
+_SPEAKING = ("Failed to deserialize", "Could not parse value", "Cannot access file system")
+_BROKEN_RECORD = "Failed to deserialize"
 _HINTS: tuple[tuple[str, str], ...] = (
     (r"^ArithmeticException", "look at what is divided by: NULLIF(x, 0) gives NULL in place of 0"),
     (
@@ -69,6 +71,11 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"Could not find any factory for identifier",
         "the connector's jar is not on the cluster; the message lists those that are",
     ),
+    (
+        r"checkpoint or savepoint file/directory|checkpoint/savepoint path",
+        "name a savepoint as the cluster sees it; %jobs savepoint JOB takes one",
+    ),
+    (r"^implicit type conversion", "CAST one side to the type of the other, or write a text in quotes"),
     (r"Non-query expression encountered", "check the first word of the statement"),
     (
         r"Failed to deserialize|Corrupt .*message",
@@ -132,9 +139,9 @@ def read(errors: Sequence[str], veil: Veil | None = None) -> Fault:
             place = Position(int(match.group(1)), int(match.group(2)))
     reason = _PLACE.sub("", _PREFIX.sub("", reason)).strip()
     reason = re.split(r"\nWas expecting", reason)[0].strip()
-    if (
+    if not reason or (
         exception.endswith(("ArithmeticException", "NumberFormatException", "ClassCastException"))
-        or not reason
+        and not reason.startswith(_SPEAKING)
     ):
         reason = f"{exception.rsplit('.', 1)[-1]}: {reason}".rstrip(": ")
     if not reason:
@@ -154,7 +161,7 @@ def hint(reason: str, stack: str = "") -> str:
             return advice
     in_the_query = _CHAINED in stack  # and not in the records, though a source reports it
     for pattern, advice in _HINTS[-4:]:
-        if re.search(pattern, stack) and not (in_the_query and pattern.startswith(_SPEAKING)):
+        if re.search(pattern, stack) and not (in_the_query and pattern.startswith(_BROKEN_RECORD)):
             return advice
     return ""
 
@@ -192,10 +199,17 @@ def is_unserialisable(errors: list[str]) -> bool:
     return any("Could not map response to JSON" in error for error in errors)
 
 
-def to_error(errors: Sequence[str], *, job_id: str | None = None, veil: Veil | None = None) -> SqlError:
+def to_error(
+    errors: Sequence[str],
+    *,
+    job_id: str | None = None,
+    veil: Veil | None = None,
+    config: Mapping[str, str] | None = None,
+) -> SqlError:
     """Make the error to raise: JobFailed where a job was running, StatementError otherwise.
 
     ``veil`` hides values in what was said at run time; what Flink says of the text itself stays.
+    ``config`` is the statement's own: an error about one of its options names it.
     """
     text = "\n".join(errors)
     if _REFUSED.search(text) and not _RAN.search(text):
@@ -204,4 +218,5 @@ def to_error(errors: Sequence[str], *, job_id: str | None = None, veil: Veil | N
     advice = hint(fault.reason, fault.stack)
     if job_id and fault.place is None and _RAN.search(fault.stack):
         return JobFailed(f"the job failed: {fault.reason}", job_id=job_id, hint=advice, detail=fault.stack)
-    return StatementError(fault.reason, hint=advice, detail=fault.stack, position=fault.place)
+    reason = places.about(fault.reason, config or {})
+    return StatementError(reason, hint=advice, detail=fault.stack, position=fault.place)

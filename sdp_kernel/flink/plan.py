@@ -19,6 +19,7 @@ from sdp_kernel.flink.asking import ask
 from sdp_kernel.flink.frame_table import without_values
 from sdp_kernel.flink.gateway import GatewayFault
 from sdp_kernel.flink.parameters import Rendered
+from sdp_kernel.flink.places import named
 from sdp_kernel.flink.plan_state import State, milliseconds, state_of
 from sdp_kernel.flink.plan_tree import Operator, advices, execution, physical, sections, walk
 from sdp_kernel.flink.plan_tree import attributes as read_attributes
@@ -157,7 +158,7 @@ def explain(
         try:
             explained = ask(session, partial(answer, opening + body))
         except GatewayFault as fault:
-            found = faults.to_error(fault.errors)
+            found = faults.to_error(fault.errors, config=config)
             if details != _DETAILS[-1] and not _is_final(found):
                 continue
             cut = (head.end() if head else 0) - len(opening)
@@ -178,8 +179,9 @@ def _placed(
     if not isinstance(error, StatementError):
         return error
     text = rendered.text if source is None else source
-    if error.position is not None:
-        offset = max(offset_at(sent, error.position) + cut, 0)
+    found = error.position or named(error.message, sent)
+    if found is not None:
+        offset = max(offset_at(sent, found) + cut, 0)
         place = position_at(text, offset if source is None else start + rendered.source_offset(offset))
         error.excerpt = excerpt(text, place)
         error.position = replace(place, line=place.line + first_line - 1)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import GatewayUnreachable, SdpError, StatementError, UsageError
-from sdp_kernel.flink import faults, parameters
+from sdp_kernel.flink import faults, parameters, places
 from sdp_kernel.flink.gateway import Gateway, GatewayFault
 from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.flink.ledger import Ledger
 from sdp_kernel.flink.query import Bounds, Query
 from sdp_kernel.flink.recovery import Recovery, Watch
 from sdp_kernel.flink.runner import Runner
-from sdp_kernel.flink.script import Statement, excerpt, offset_at, position_at, split
+from sdp_kernel.flink.script import Statement, split
 from sdp_kernel.flink.veil import Veil
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from sdp_kernel.errors import Position
     from sdp_kernel.flink.vitals import Vitals
 
 _HEARTBEAT_S = 15.0
@@ -278,7 +277,7 @@ class Session:
         try:
             statements = split(text)
         except StatementError as error:
-            raise _moved(error, text, error.position, first_line) from None
+            raise places.moved(error, text, error.position, first_line) from None
         if not statements:
             raise UsageError("the cell has no statement, only white space or comments", hint="write one")
         self._check(statements)
@@ -406,25 +405,10 @@ class Session:
 
 def _placed(fault: GatewayFault | StatementError, task: Task, veil: Veil | None = None) -> SdpError:
     """Turn a fault in a rendered statement into an error at the cell's own line and column."""
-    query, rendered = task.query, task.rendered
+    query = task.query
     error: SdpError = fault
     if isinstance(fault, GatewayFault):
-        error = faults.to_error(fault.errors, job_id=query.job_id, veil=veil)
+        error = faults.to_error(fault.errors, job_id=query.job_id, veil=veil, config=query.config)
     if not isinstance(error, StatementError):
         return error
-    place = None
-    if error.position is not None:
-        offset = rendered.source_offset(offset_at(rendered.text, error.position))
-        place = position_at(query.text, query.statement.start + offset)
-    else:
-        place = position_at(query.text, query.statement.start)
-    error.statement = query.statement.text
-    return _moved(error, query.text, place, task.first_line)
-
-
-def _moved(error: StatementError, text: str, place: Position | None, first_line: int) -> StatementError:
-    """Set the place, and count lines from the cell's first."""
-    if place is not None:
-        error.excerpt = excerpt(text, place)
-        error.position = type(place)(place.line + first_line - 1, place.column)
-    return error
+    return places.placed(error, query, task.rendered, task.first_line)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.vitals import ClusterVitals, Vitals
     from sdp_kernel.settings import Settings
 
-_SAVEPOINT = "execution.state-recovery.path"
-
 
 class SqlSide:
     """The half of a workbench that asks Flink."""
@@ -112,7 +110,9 @@ class SqlSide:
         settings = _settings(config, batch=batch)
         self._declare(frames, frame_keys)
         if savepoint is not None:
-            settings[_SAVEPOINT] = savepoint
+            from sdp_kernel.flink.places import SAVEPOINT  # noqa: PLC0415
+
+            settings[SAVEPOINT] = savepoint
         return self.session.execute(
             text,
             name=name,

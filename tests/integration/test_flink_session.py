@@ -193,6 +193,8 @@ def test_insert_and_statement_set_are_submitted_with_their_job(session, trades):
         ("SET 'a' = 'b';\nSELECT * FORM trades", "Encountered", Position(3, 15)),
         ("SELECT *\nFROM missing", "Object 'missing' not found", Position(3, 6)),
         ("SELECT 'open", "never closed", Position(2, 8)),
+        ("SELECT id,\n CAST(symbol AS ARRAY<INT>) FROM trades", "Unsupported cast", Position(3, 17)),
+        ("DROP TABLE\n  missing", "does not exist", Position(3, 3)),
     ],
 )
 def test_errors_point_at_the_cells_line_and_column(session, trades, sql, message, place):
@@ -228,6 +230,30 @@ def test_parameters_come_from_the_call_then_the_profile(stack):
 def test_a_cell_without_a_statement_is_refused(session, text):
     with pytest.raises(UsageError, match="no statement"):
         session.execute(text)
+
+
+def test_an_error_without_a_place_shows_none(session, trades):
+    with pytest.raises(StatementError, match="implicit type conversion") as error:
+        session.execute("SELECT id\nFROM trades\nWHERE symbol = 5", first_line=2)
+    assert (error.value.position, error.value.excerpt) == (None, "")
+    assert "CAST" in error.value.hint
+    with pytest.raises(StatementError, match=r"(?m)in the statement at line 3: SELECT id$") as error:
+        session.execute("SHOW TABLES;\nSELECT id\nFROM trades WHERE symbol = 5", first_line=2)
+    assert "^" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("parallelism.default", "abc", "^--set parallelism.default: Could not parse value 'abc'"),
+        ("execution.runtime-mode", "abc", "^--set execution.runtime-mode: .*STREAMING, BATCH"),
+        ("execution.state-recovery.path", "/nonexistent", "^--from-savepoint /nonexistent: Cannot find"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(session, trades, key, value, says):
+    with pytest.raises(StatementError, match=says) as error:
+        session.execute("SELECT id FROM trades", config={key: value})
+    assert error.value.position is None
 
 
 def test_a_read_only_profile_refuses_to_write_before_anything_runs(stack):
