@@ -73,7 +73,7 @@ def values_of(part: Slice, query: Query, session: Session) -> dict[str, str]:
     for text, given in (*ran, (query.statement.text, query.parameters)):
         for name in sorted(parameters.names(text) - session.fragments.keys()):
             value = str({**session.defaults, **given}.get(name, ""))
-            if "." in name or name in {"kafka", functions.FRAGMENT}:
+            if "." in name or name in {"kafka", "registry", functions.FRAGMENT}:
                 raise UsageError(
                     f"${{{name}}} cannot be a parameter of a job: that name belongs to the connections",
                     hint="give the parameter another name, and run its cell again",

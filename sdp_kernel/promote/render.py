@@ -82,16 +82,12 @@ def terraform(
 ) -> str:
     """Return ``terraform/JOB.tf``: one module block.
 
-    Kafka connections come from ``var.kafka``; ``var.functions`` is the directory or URI where the
-    cluster reads ``sql/functions``.
+    Kafka connections and registries come from ``var.kafka``; ``var.functions`` is the directory or
+    URI where the cluster reads ``sql/functions``.
     """
-    args = [
-        (f'"{name}"' if "-" in name else name, hcl_string(value)) for name, value in sorted(arguments.items())
-    ]
-    if "functions" in aliases:
-        args.append(("functions", "var.functions"))
-    if set(aliases) - {"functions"}:
-        args.append(("kafka", "var.kafka"))
+    args = [(name, hcl_string(value)) for name, value in sorted(arguments.items())]
+    places = ["kafka"] if set(aliases) - {"functions"} else []
+    places += ["functions"] if "functions" in aliases else []
     width = max((len(name) for name, _ in args), default=0)
     lines = [
         f"module {hcl_string(job.replace('-', '_'))} {{",
@@ -111,6 +107,8 @@ def terraform(
         "  args = {" + ("" if args else "}"),
         *[f"    {name.ljust(width)} = {value}" for name, value in args],
         *(["  }"] if args else []),
+        *([""] if places else []),
+        *(f"  {name.ljust(max(map(len, places)))} = var.{name}" for name in places),
         "}",
         "",
     ]

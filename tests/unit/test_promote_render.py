@@ -68,10 +68,16 @@ def test_the_module_names_the_job_its_files_and_its_arguments():
         "${path.root}/../sql/tables/t.sql",
         "${path.root}/../sql/jobs/j.sql",
     ]
-    assert {bare(k): bare(v) for k, v in body["args"].items() if not k.startswith("__")} == {
-        "symbol": "ACME",
-        "kafka": "${var.kafka}",
-    }
+    assert {bare(k): bare(v) for k, v in body["args"].items() if not k.startswith("__")} == {"symbol": "ACME"}
+    assert bare(body["kafka"]) == "${var.kafka}"
+    assert "functions" not in body
+
+
+def test_connections_and_functions_are_arguments_of_their_own():
+    body = module(terraform(aliases=["functions", "registry.main"]))
+    assert (bare(body["kafka"]), bare(body["functions"])) == ("${var.kafka}", "${var.functions}")
+    assert not {k for k in body["args"] if not k.startswith("__")}
+    assert not {"kafka", "functions"} & module(terraform({"a": "b"})).keys()
 
 
 def test_without_arguments_the_block_is_still_whole():

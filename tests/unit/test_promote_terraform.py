@@ -59,6 +59,8 @@ def console(cwd, expression):
         ({"symbol": "B", "a_longer_name": "x"}, ["kafka.main"]),
         ({}, []),
         ({}, ["kafka.main"]),
+        ({"a": "b"}, ["functions"]),
+        ({"a": "b"}, ["functions", "kafka.main", "registry.main"]),
         ({"a": "ü\x01 $x %"}, []),
     ],
 )

@@ -104,7 +104,7 @@ locals {
       for provider, prefix in { dir = "file:", env = "env:" } : provider if anytrue([
         anytrue([for key, value in p : can(regex("^(?s:${prefix}.)", value)) if !can(regex(local.python_only, key)) || key == "ssl.ca.pem" && can(local.translated[alias]["ssl.truststore.certificates"]) && !can(p["ssl.truststore.certificates"])]),
         anytrue([for field in local.login_fields[alias] : field.reference && can(regex("^\\$\\{${provider}:", field.value))]),
-        provider == "dir" && can(p["ssl.certificate.location"]) && can(local.translated[alias]["ssl.keystore.key"]) && !can(p["ssl.keystore.key"]),
+        provider == "dir" && !can(p["ssl.keystore.location"]) && try(p["ssl.key.location"] != p["ssl.certificate.location"], false),
       ])
     ]
   }
