@@ -82,7 +82,8 @@ def terraform(
 ) -> str:
     """Return ``terraform/JOB.tf``: one module block.
 
-    Kafka connections and registries come from ``var.kafka``; ``var.functions`` is the directory or
+    The namespace is the environment's, ``var.namespace``. Kafka connections and registries come from
+    ``var.kafka``; ``var.functions`` is the directory or
     URI where the cluster reads ``sql/functions``.
     """
     args = [(name, hcl_string(value)) for name, value in sorted(arguments.items())]
@@ -95,6 +96,7 @@ def terraform(
         "",
         "  enabled         = true",
         f"  job_name        = {hcl_string(job)}",
+        "  namespace       = var.namespace",
         "  parallelism     = 1",
         '  state           = "running"',
         '  upgrade_mode    = "savepoint"',
