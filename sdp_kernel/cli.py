@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sdp_kernel import settings
+from sdp_kernel import cli_pipeline, settings
 from sdp_kernel.errors import SdpError
 from sdp_kernel.kafka.decode import FORMATS, KEY_FORMATS
 from sdp_kernel.version import __version__
@@ -42,6 +42,10 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="sdp")
 def main() -> None:
     """Explore Kafka and Flink SQL, and run the embedded stack."""
+
+
+main.add_command(cli_pipeline.pipeline)
+main.add_command(cli_pipeline.report)
 
 
 def _stack(*more: str) -> Stack:

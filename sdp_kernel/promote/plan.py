@@ -261,6 +261,15 @@ def build_plan(
         receipt["python"] = {
             path: hashlib.sha256(text.encode()).hexdigest() for path, text in composed.python.items()
         }
+    findings = (
+        *lint_run(query, output, part.entries),
+        *lint(statement, part.entries, updating=query.updating, plan=composed.plan),
+        *lint_profile(left_out),
+    )
+    receipt["findings"] = [
+        {"code": finding.code, "severity": finding.severity, "message": finding.message}
+        for finding in findings
+    ]
     contents = {
         **composed.contents,
         **composed.python,
@@ -272,11 +281,7 @@ def build_plan(
     return Plan(
         job=job,
         files=files,
-        findings=(
-            *lint_run(query, output, part.entries),
-            *lint(statement, part.entries, updating=query.updating, plan=composed.plan),
-            *lint_profile(left_out),
-        ),
+        findings=findings,
         receipt=receipt,
         statements=composed.statements,
         script=composed.script,
