@@ -12,7 +12,15 @@
     ├── Unreachable (ConnectionError)     nobody answers at an address
     │   ├── BrokerUnreachable
     │   ├── GatewayUnreachable
+    │   ├── KubernetesUnreachable         a KubernetesError too
     │   └── RegistryUnreachable
+    ├── KubernetesError                   a Kubernetes API server refused, or what is there does not serve
+    │   ├── KubeconfigError (ValueError)  no kubeconfig, no such context, no credentials
+    │   ├── Expired                       the server does not accept the credentials
+    │   ├── Forbidden                     RBAC refuses it to this user
+    │   ├── MissingCrd (LookupError)      an operator is not installed
+    │   ├── ResourceNotFound (LookupError)
+    │   └── Conflict                      another has the name, or owns the fields
     ├── TopicNotFound (LookupError)
     ├── TopicError (RuntimeError)         Kafka refused; or nothing can be made of a topic
     ├── RegistryError (RuntimeError)      the schema registry refused, or has no such schema
@@ -111,6 +119,38 @@ class GatewayUnreachable(Unreachable):
 
 class RegistryUnreachable(Unreachable):
     """No schema registry answers."""
+
+
+class KubernetesError(SdpError):
+    """A Kubernetes API server refused, or what it has does not serve what was asked."""
+
+
+class KubernetesUnreachable(KubernetesError, Unreachable):  # noqa: N818
+    """No Kubernetes API server answers at an address."""
+
+
+class KubeconfigError(KubernetesError, ValueError):
+    """There is no kubeconfig, it cannot be read, or it lacks the context or credentials asked for."""
+
+
+class Expired(KubernetesError):  # noqa: N818
+    """The API server does not accept the credentials: they are expired, or were never its own."""
+
+
+class Forbidden(KubernetesError):  # noqa: N818
+    """RBAC refuses a call to this user; the hint is the rule to ask for."""
+
+
+class MissingCrd(KubernetesError, LookupError):  # noqa: N818
+    """The API server does not know a kind: the operator that brings it is not installed."""
+
+
+class ResourceNotFound(KubernetesError, LookupError):  # noqa: N818
+    """The API server has no resource of that name."""
+
+
+class Conflict(KubernetesError):  # noqa: N818
+    """A resource of that name is there already, or another manager owns the fields."""
 
 
 class RegistryError(SdpError, RuntimeError):

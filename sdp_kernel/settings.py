@@ -27,13 +27,15 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "KafkaCluster", "LocalSettings", "MaskingSettings", "Profile", "PromoteSettings", "Settings", "find_file",
-    "load", "quote", "resolve_secret",
+    "KafkaCluster", "KubernetesSettings", "LocalSettings", "MaskingSettings", "Profile", "PromoteSettings",
+    "Settings", "find_file", "load", "quote", "resolve_secret",
 ]  # fmt: skip
 
 FILE_NAME = "sdp.toml"
 STATE_DIR_NAME = ".sdp"
-_PROFILE_KEYS = {"gateway", "jobmanager", "kafka", "session", "parameters", "read_only", "functions"}
+_PROFILE_KEYS = {"gateway", "jobmanager", "kafka", "session", "parameters", "read_only", "functions",
+                 "kubernetes"}  # fmt: skip
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -42,10 +44,26 @@ def _frozen(values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """Where the workbench works: a gateway, Kafka clusters, session properties.
+class KubernetesSettings:
+    """``[profiles.NAME.kubernetes]``: a namespace, and the Flink session cluster in it.
 
-    ``gateway`` is None for the embedded stack. ``jobmanager`` is the JobManager's REST address;
+    ``context`` is None for the kubeconfig's current one, or where there is no kubeconfig, the service
+    account of the pod this runs in; ``kubeconfig`` is None for ``KUBECONFIG`` or ``~/.kube/config``.
+    ``deployment`` is the name of a FlinkDeployment; None where the profile is only deployed to.
+    """
+
+    namespace: str
+    context: str | None = None
+    deployment: str | None = None
+    kubeconfig: Path | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the workbench works: a gateway or a session cluster, Kafka clusters, session properties.
+
+    ``gateway`` is None for the embedded stack, and for a session cluster on Kubernetes, whose gateway
+    runs on this machine. ``jobmanager`` is the JobManager's REST address;
     where it is not given it is asked of the gateway's session. ``functions`` is a place for Python
     functions that the gateway and the cluster can read, where they run on another machine.
     """
@@ -58,11 +76,12 @@ class Profile:
     parameters: Mapping[str, str] = field(default_factory=_frozen)
     read_only: bool = False
     functions: str | None = None
+    kubernetes: KubernetesSettings | None = None
 
     @property
     def embedded(self) -> bool:
         """Whether this profile is the embedded stack."""
-        return self.gateway is None
+        return self.gateway is None and self.kubernetes is None
 
 
 @dataclass(frozen=True)
@@ -247,8 +266,12 @@ class _Reader:
                 raise self.fail(
                     f"{where}.{key}", f"is not an http(s) address: {url!r}", "write http://host:port"
                 )
-        if gateway is None and name != "local":
-            raise self.fail(where, "has no gateway", 'add gateway = "http://host:8083"')
+        kubernetes = self.kubernetes(table, where) if "kubernetes" in table else None
+        if gateway is None and kubernetes is None and name != "local":
+            raise self.fail(
+                where, "has neither gateway nor kubernetes",
+                f'add gateway = "http://host:8083", or [{where}.kubernetes] with namespace and deployment',
+            )  # fmt: skip
         clusters = {}
         for alias, properties in self.table(table.get("kafka", {}), f"{where}.kafka").items():
             clusters[alias] = self.kafka(alias, properties, f"{where}.kafka.{alias}")
@@ -263,6 +286,40 @@ class _Reader:
             ),
             read_only=self.get(table, where, "read_only", bool, False),
             functions=self.get(table, where, "functions", str, None),
+            kubernetes=kubernetes,
+        )
+
+    def kubernetes(self, profile: dict[str, Any], profile_key: str) -> KubernetesSettings:
+        where = f"{profile_key}.kubernetes"
+        table = self.table(profile["kubernetes"], where)
+        self.only(table, where, {"context", "namespace", "deployment", "kubeconfig"})
+        for key in ("gateway", "jobmanager"):
+            if key in profile:
+                raise self.fail(
+                    profile_key, f"has both {key} and kubernetes",
+                    f"leave {key} out: a session cluster on Kubernetes is reached through its API server",
+                )  # fmt: skip
+        found: dict[str, str | None] = {
+            key: self.get(table, where, key, str, None) for key in ("context", "deployment", "kubeconfig")
+        }
+        namespace: str | None = self.get(table, where, "namespace", str, None)
+        if namespace is None:
+            raise self.fail(where, "has no namespace", 'add namespace = "flink"')
+        for key, value in {**found, "namespace": namespace}.items():
+            if value is not None and not value.strip():
+                raise self.fail(f"{where}.{key}", "is empty", "leave it out, or name one")
+        for key, name in (("namespace", namespace), ("deployment", found["deployment"])):
+            if name is not None and not _LABEL.match(name):
+                raise self.fail(
+                    f"{where}.{key}", f"is not a name that Kubernetes takes: {name!r}",
+                    "lower-case letters, digits and -, at most 63",
+                )  # fmt: skip
+        kubeconfig = found["kubeconfig"]
+        return KubernetesSettings(
+            namespace,
+            found["context"],
+            found["deployment"],
+            self.path.parent / Path(kubeconfig).expanduser() if kubeconfig else None,
         )
 
     def kafka(self, alias: str, value: Any, where: str) -> KafkaCluster:

@@ -90,6 +90,15 @@ def test_the_profile_local_needs_no_gateway_and_may_have_one(load):
     assert not load('[profiles.local]\ngateway = "http://x:1"\n').profile("local").embedded
 
 
+def test_a_profile_may_name_a_session_cluster_on_kubernetes(load, tmp_path):
+    profile = load(
+        "[profiles.dev.kubernetes]\ncontext = 'c/d'\nnamespace = 'flink'\ndeployment = 'session'\nkubeconfig = 'kube'\n"
+    ).profile("dev")
+    assert profile.kubernetes == settings.KubernetesSettings("flink", "c/d", "session", tmp_path / "kube")
+    assert not profile.embedded
+    assert profile.gateway is None
+
+
 def test_an_unknown_profile_is_refused_with_the_known_ones(load):
     with pytest.raises(SettingsError, match="no profile 'prod'") as caught:
         load(FULL).profile("prod")
@@ -109,7 +118,21 @@ def test_an_unknown_profile_is_refused_with_the_known_ones(load):
             '[profiles.x]\ngateway = "http://x"\njobmanager = "ftp://x"\n',
             "profiles.x.jobmanager is not an http",
         ),
-        ("[profiles.x]\n", "profiles.x has no gateway"),
+        ("[profiles.x]\n", "profiles.x has neither gateway nor kubernetes"),
+        ("[profiles.x.kubernetes]\n", "profiles.x.kubernetes has no namespace"),
+        ("[profiles.x.kubernetes]\nnamespace = 'Flink'\n", "x.kubernetes.namespace is not a name"),
+        ("[profiles.x.kubernetes]\nnamespace = 'f'\ndeployment = 'a.b'\n", "x.kubernetes.deployment is not"),
+        ("[profiles.x.kubernetes]\nnamespace = 'f'\ncontext = ''\n", "x.kubernetes.context is empty"),
+        ("[profiles.x.kubernetes]\nnamespace = 'f'\nname = 'a'\n", "x.kubernetes.name is not a setting"),
+        ("[profiles.x]\nkubernetes = 'dev'\n", "profiles.x.kubernetes must be a table"),
+        (
+            "[profiles.x]\ngateway = 'http://x'\n[profiles.x.kubernetes]\nnamespace = 'f'\n",
+            "profiles.x has both gateway and kubernetes",
+        ),
+        (
+            "[profiles.x]\njobmanager = 'http://x'\n[profiles.x.kubernetes]\nnamespace = 'f'\n",
+            "profiles.x has both jobmanager and kubernetes",
+        ),
         ("[profiles.x]\ngateway = 8083\n", "profiles.x.gateway must be a str"),
         ('[profiles.x]\ngateway = "http://x"\nread_only = "no"\n', "profiles.x.read_only must be a bool"),
         ("profiles = 1\n", "profiles must be a table"),
