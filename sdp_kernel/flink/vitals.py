@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _OF_JOB = (
     "numRestarts",
+    "uptime",
     "numberOfCompletedCheckpoints",
     "numberOfFailedCheckpoints",
     "lastCheckpointDuration",
@@ -27,6 +28,9 @@ _OF_JOB = (
 _OF_TASK = ("backPressuredTimeMsPerSecond", "busyTimeMsPerSecond", "currentInputWatermark")
 _OF_SOURCE = ("numRecordsIn", "numRecordsOut", "pendingRecords", "currentOutputWatermark")
 _OF_SINK = ("numRecordsIn",)
+#: Flink measures how tasks spend their time every five seconds, and calls one without a measure busy; the
+#: first covers less than five. So long a job runs until the second has come, in milliseconds.
+_MEASURED_TWICE_MS = 12_000
 #: A job with more vertices is asked about its sources, its ends and as many others as make this up.
 _MOST_VERTICES = 6
 
@@ -50,8 +54,8 @@ class Vitals:
     lag
         Records that the sources know of and have not read; None where they do not say.
     backpressure, busy
-        0 to 1: the share of the last second that the worst subtask was held up, or worked. None until
-        it has been measured.
+        0 to 1: the share of the last seconds that the worst subtask was held up, or worked. None until
+        it has been measured twice, some twelve seconds after a start.
     checkpoints, failed_checkpoints
         Completed and failed ones.
     checkpoint_ms, state_bytes
@@ -118,6 +122,7 @@ def read(jobmanager: JobManager, job_id: str) -> Vitals:
         if job.state not in TERMINAL:
             for vertex in _asked(job):
                 measured[vertex.id] = jobmanager.metrics(job_id, vertex.id, _wanted(job, vertex))
+    settled = figures.get("uptime", 0) >= _MEASURED_TWICE_MS
     return Vitals(
         job_id,
         job.state,
@@ -128,8 +133,8 @@ def read(jobmanager: JobManager, job_id: str) -> Vitals:
         records_out=_records_out(job, measured),
         watermark=_watermark(job, measured),
         lag=_total(job.sources, measured, "pendingRecords"),
-        backpressure=_share(measured, "backPressuredTimeMsPerSecond"),
-        busy=_share(measured, "busyTimeMsPerSecond"),
+        backpressure=_share(measured, "backPressuredTimeMsPerSecond") if settled else None,
+        busy=_share(measured, "busyTimeMsPerSecond") if settled else None,
         checkpoints=int(figures.get("numberOfCompletedCheckpoints", 0)),
         failed_checkpoints=int(figures.get("numberOfFailedCheckpoints", 0)),
         checkpoint_ms=_known(figures.get("lastCheckpointDuration")),

@@ -104,13 +104,20 @@ def test_figures_of_a_running_job_come_from_sources_and_ends():
             "w": {"currentInputWatermark": (4000, 6000), "busyTimeMsPerSecond": (0, 990.0),
                   "Sink__Collect_table_sink.numRecordsIn": (1, 1)},
         },
-        {"numRestarts": 2, "numberOfCompletedCheckpoints": 3, "lastCheckpointDuration": -1},
+        {"numRestarts": 2, "numberOfCompletedCheckpoints": 3, "lastCheckpointDuration": -1, "uptime": 60_000},
     )  # fmt: skip
     assert (found.records_in, found.records_out, found.lag) == (7, 2, 9)
     assert (found.watermark, found.behind_ms) == (4000, 2000)
     assert (found.backpressure, found.busy) == (0.25, 0.99)
     assert (found.restarts, found.checkpoints, found.checkpoint_ms, found.slots) == (2, 3, None, 2)
     assert len(cluster.asked) == 6
+
+
+@pytest.mark.parametrize(("uptime", "busy"), [(None, None), (9_000, None), (12_000, 1.0)])
+def test_a_young_job_is_not_called_busy_before_flink_has_measured_that_twice(uptime, busy):
+    shares = {"busyTimeMsPerSecond": (0, 1000), "backPressuredTimeMsPerSecond": (0, 0)}
+    found, _ = read(detail(*TWO), {"s": shares, "w": shares}, {"uptime": uptime} if uptime else {})
+    assert (found.busy, found.backpressure) == (busy, None if busy is None else 0.0)
 
 
 def test_the_second_look_takes_two_requests_and_one_for_each_vertex():
