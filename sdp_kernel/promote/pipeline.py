@@ -58,6 +58,12 @@ def pipeline_files(settings: Settings, root: Path) -> tuple[PipelineFile, ...]:
             f"no profile in {settings.file or 'sdp.toml'} names a Kubernetes cluster: nowhere to apply to",
             hint='add [profiles.dev.kubernetes] with context = "…", namespace = "…" and deployment = "…"',
         )
+    for name in environments:
+        if not _ENVIRONMENT.match(name):
+            raise SettingsError(
+                f"the profile {name!r} cannot be an environment of a pipeline",
+                hint="lower case letters, digits and hyphens",
+            )
     contents = {
         path: _template(name).render(environments=list(environments)) for path, name in _PATHS.items()
     }
@@ -108,13 +114,14 @@ def _template(name: str) -> jinja2.Template:
 def _values(profile: Profile) -> str:
     """Return an environment's variables. Secrets stay references, as they are in ``sdp.toml``."""
     assert profile.kubernetes is not None  # noqa: S101 - chosen for it
-    lines = [
-        f"kubernetes_context = {hcl_string(profile.kubernetes.context or '')}",
-        f"namespace          = {hcl_string(profile.kubernetes.namespace)}",
-    ]
-    if profile.functions is not None:
-        lines.append(f"functions          = {hcl_string(profile.functions)}")
-    lines += ["", "kafka = {"]
+    given = {
+        "kubernetes_context": profile.kubernetes.context,
+        "namespace": profile.kubernetes.namespace,
+        "functions": profile.functions,
+    }
+    said = {name: hcl_string(value) for name, value in given.items() if value is not None}
+    width = max(map(len, said))
+    lines = [*(f"{name.ljust(width)} = {value}" for name, value in said.items()), "", "kafka = {"]
     for alias, cluster in sorted(profile.kafka.items()):
         lines += [f"  {alias} = {{", *_pairs(cluster.properties), "  }"]
     return "\n".join([*lines, "}", ""])
