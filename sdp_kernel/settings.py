@@ -50,12 +50,14 @@ class KubernetesSettings:
     ``context`` is None for the kubeconfig's current one, or where there is no kubeconfig, the service
     account of the pod this runs in; ``kubeconfig`` is None for ``KUBECONFIG`` or ``~/.kube/config``.
     ``deployment`` is the name of a FlinkDeployment; None where the profile is only deployed to.
+    ``apply`` lets jobs be applied from here, past Terraform and its reviews: for development.
     """
 
     namespace: str
     context: str | None = None
     deployment: str | None = None
     kubeconfig: Path | None = None
+    apply: bool = False
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,7 @@ class _Reader:
     def kubernetes(self, profile: dict[str, Any], profile_key: str) -> KubernetesSettings:
         where = f"{profile_key}.kubernetes"
         table = self.table(profile["kubernetes"], where)
-        self.only(table, where, {"context", "namespace", "deployment", "kubeconfig"})
+        self.only(table, where, {"context", "namespace", "deployment", "kubeconfig", "apply"})
         for key in ("gateway", "jobmanager"):
             if key in profile:
                 raise self.fail(
@@ -320,6 +322,7 @@ class _Reader:
             found["context"],
             found["deployment"],
             self.path.parent / Path(kubeconfig).expanduser() if kubeconfig else None,
+            self.get(table, where, "apply", bool, False),
         )
 
     def kafka(self, alias: str, value: Any, where: str) -> KafkaCluster:
