@@ -127,6 +127,8 @@ class Query:
         Says in a sentence why there are no rows; None where nobody can tell. Asks Kafka and Flink.
     runs
         How often it was started: more than once where something under it was lost.
+    left
+        Set while no thread works on what it has on the cluster.
     """
 
     def __init__(
@@ -168,7 +170,11 @@ class Query:
         self.examine: Callable[[str], Vitals | None] | None = None
         self._looked = 0.0
         self._wanted: str | None = None
+        self._deciding = threading.Lock()
+        self._entered = self._stays = False
         self._over = threading.Event()
+        self.left = threading.Event()
+        self.left.set()
         self._last_rate = (0.0, 0)
 
     @property
@@ -259,8 +265,31 @@ class Query:
         return self._wanted
 
     def ask_to_end(self, state: str) -> None:
-        """Ask the query to end in ``state``; returns at once."""
-        self._wanted = self._wanted or state
+        """Ask the query to end in ``state``; returns at once.
+
+        One of which nothing was submitted yet has ended with that, whatever its thread waits for.
+        """
+        with self._deciding:
+            if self._stays:
+                return
+            self._wanted = self._wanted or state
+            if self._entered:
+                return
+        self.finish(self._wanted)
+
+    def enters(self) -> bool:
+        """Whether it may be submitted: it was not asked to end before its turn came."""
+        with self._deciding:
+            self._entered = self._wanted is None
+            if self._entered:
+                self.left.clear()
+            return self._entered
+
+    def keeps_job(self) -> bool:
+        """Whether its job may stay on the cluster: it was not asked to end before that was submitted."""
+        with self._deciding:
+            self._stays = self._wanted is None
+            return self._stays
 
     def stop(self, timeout: float = _STOP_SECONDS) -> Query:
         """Stop the query on the cluster; what came stays. Does nothing where it has ended.
@@ -270,13 +299,24 @@ class Query:
         if self.state == "running":
             self.ask_to_end("stopped")
             self.ended(timeout)
+            self.finish(self._wanted or "stopped")
         return self
+
+    def end_interrupted(self, timeout: float) -> None:
+        """Ask the query to end, and wait for that; no longer than until the next interrupt."""
+        try:
+            self.ask_to_end("interrupted")
+            self.ended(timeout)
+        except KeyboardInterrupt:
+            self.ask_to_end("interrupted")
+        self.finish("interrupted")
 
     def ended(self, timeout: float) -> bool:
         """Whether the query is over and its job has ended, or does within ``timeout`` seconds."""
         until = time.monotonic() + timeout
-        if not self._over.wait(timeout):
-            return False
+        for event in (self._over, self.left):
+            if not event.wait(max(until - time.monotonic(), 0)):
+                return False
         return self.ending is None or self.ending.wait(max(until - time.monotonic(), 0))
 
     def over(self, timeout: float | None = 0.0) -> bool:
@@ -300,6 +340,9 @@ class Query:
         """Set the query back to its start, where it has to run again."""
         self.state, self.rows, self.error, self.lost = "running", None, None, None
         self.job_id, self.operation, self.upsert_key = None, None, ()
+        with self._deciding:
+            self._entered = False
+            self.left.set()
 
     def new_job(self) -> str:
         """Choose the id of the job to come, 32 hexadecimal digits, and let a successor know it."""
@@ -318,11 +361,12 @@ class Query:
 
     def finish(self, state: str, error: BaseException | None = None) -> None:
         """Set the final state; the first one stays."""
-        if self._over.is_set():
-            return
-        self.elapsed = time.time() - self.started
-        self.state, self.error = state, error
-        self._over.set()
+        with self._deciding:
+            if self._over.is_set():
+                return
+            self.elapsed = time.time() - self.started
+            self.state, self.error = state, error
+            self._over.set()
 
     @property
     def schema(self) -> pa.Schema:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import GatewayUnreachable, SdpError, SessionLost, Unreachable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 4
 _AWAIT_S = 90.0
 _POLL_S = 0.5
+_TURN_S = 0.05
 _SAME_EVENT_S = 10.0
 
 
@@ -59,10 +61,15 @@ class Recovery:
             return None if submitted else what
         return None
 
-    def recover(self, what: str, lost: str, query: Query) -> None:
+    def recover(self, what: str, lost: str, query: Query) -> bool:
         """Wait for the cluster, and see to it that there is a session with its tables.
 
         ``lost`` is the session the query ran in; where another has taken its place, it stays.
+
+        Returns
+        -------
+        bool
+            False as soon as the query is asked to end; the cluster is then still seen to, behind it.
 
         Raises
         ------
@@ -72,7 +79,29 @@ class Recovery:
             A statement that once succeeded does not any more.
         """
         query.lost = what
+        recovered: Future[None] = Future()
+        job_id = query.job_id
+
+        def work() -> None:
+            try:
+                self._bring_back(what, lost, query)
+                end_unread(self.session.jobmanager, job_id)
+                recovered.set_result(None)
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                recovered.set_exception(error)
+
+        threading.Thread(target=work, daemon=True, name="sdp-recovery").start()
+        while query.stopping is None:
+            wait([recovered], _TURN_S)
+            if recovered.done():
+                recovered.result()
+                return query.stopping is None
+        return False
+
+    def _bring_back(self, what: str, lost: str, query: Query) -> None:
         with self._one_at_a_time:
+            if query.stopping is not None:
+                return
             if self.repair is not None:
                 self.repair()
             self._await_gateway(query)
@@ -80,16 +109,16 @@ class Recovery:
             if self.session.opened and self.session.handle == lost and not self.session.gateway.knows(lost):
                 replayed = self.session.reopen()
             self._tell(what, replayed, query)
-        end_unread(self.session.jobmanager, query.job_id)
 
     def _tell(self, what: str, replayed: int | None, query: Query) -> None:
         """Say it in one line; not once more for each query that the same event hit."""
         before, at = self._told
-        if replayed is None and before == what and time.monotonic() - at < _SAME_EVENT_S:
+        again = before == what and time.monotonic() - at < _SAME_EVENT_S
+        if replayed is None and (again or query.stopping is not None):
             return
         self._told = (what, time.monotonic())
         done = [] if replayed is None else [f"opened a new session, replayed {replayed} statements"]
-        if query.statement.is_query and query.job_id:
+        if query.statement.is_query and query.job_id and query.stopping is None:
             done.append(f"{query.name or 'the query'} runs again from its start")
         self.session.notify(f"{what}: {'; '.join(done)}" if done else what)
 

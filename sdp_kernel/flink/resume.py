@@ -18,8 +18,8 @@ from sdp_kernel.flink.jobs import TERMINAL
 from sdp_kernel.flink.ledger import Ledger
 from sdp_kernel.flink.query import Bounds, Query
 from sdp_kernel.flink.record import QueryRecord
+from sdp_kernel.flink.running import Task
 from sdp_kernel.flink.script import split
-from sdp_kernel.flink.session import Task
 from sdp_kernel.flink.stopping import end_unread
 from sdp_kernel.references import names_secret
 
@@ -42,10 +42,14 @@ class TakenOver:
 
 
 def running(session: Session) -> tuple[QueryRecord, ...]:
-    """Return what a successor has to know of a session's queries: those that run, and submitted jobs."""
+    """Return what a successor has to know of a session's queries: those that run, and submitted jobs.
+
+    One that is being stopped is written down as a SELECT that a cell waits for: its job ends with its kernel.
+    """
     found = []
     for query in session.queries:
-        if query.job_id and (not query.over() or query.state == "submitted"):
+        if query.job_id and (query.state == "submitted" or not query.ended(0)):
+            stays = query.stopping is None
             appends = query.rows.appends if query.rows is not None else None
             found.append(
                 QueryRecord(
@@ -53,8 +57,8 @@ def running(session: Session) -> tuple[QueryRecord, ...]:
                     start=query.statement.start,
                     sql=_by_name(session, query),
                     job_id=query.job_id,
-                    is_query=query.statement.is_query,
-                    background=query.background,
+                    is_query=query.statement.is_query or not stays,
+                    background=query.background and stays,
                     name=query.name,
                     operation=query.operation,
                     appends=appends,

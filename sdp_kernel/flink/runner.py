@@ -22,10 +22,11 @@ from sdp_kernel.flink.query import Lost
 from sdp_kernel.flink.results import read_head
 from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import identifier
-from sdp_kernel.flink.spool import Spool
+from sdp_kernel.flink.spool import Spool, Stopped
 from sdp_kernel.flink.types import Column
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sdp_kernel.flink.gateway import Gateway
@@ -84,6 +85,7 @@ class Runner:
         reader = _Reader(self, query, sql)
         if token is not None:
             reader.operation, reader.token = query.operation, token
+            query.enters()
         try:
             state = reader.read()
         except GatewayFault as fault:
@@ -95,7 +97,9 @@ class Runner:
         except BaseException:
             self.stop(query, reader.operation)
             raise
-        if state not in _ENDED_BY_ITSELF:
+        if state == "submitted" and not query.keeps_job():
+            state = query.stopping or "stopped"
+        if state not in _ENDED_BY_ITSELF and reader.operation is not None:
             self.stop(query, reader.operation)
         return _cut(query, state)
 
@@ -104,27 +108,31 @@ class Runner:
         batch = query.config.get("execution.runtime-mode", "").lower() == "batch"
         if self._spool is None or not batch or not query.statement.is_query:
             return None
-        try:
-            state = Spool(self, query, sql, self._spool).run()
-        except BaseException:
-            self.stop(query, None, appears=0)
-            raise
-        if state is None:
-            return None
-        if state != "finished":
-            self.stop(query, None)
-        return _cut(query, state)
+        state = Spool(self, query, sql, self._spool).run()
+        return None if state is None else _cut(query, state)
 
     def text(self, sql: str, config: dict[str, str] | None = None) -> str:
         """Run a statement whose answer is one text, such as EXPLAIN."""
         return "\n".join(str(row[next(iter(row))]) for row in self.table(sql, config))
 
-    def table(self, sql: str, config: dict[str, str] | None = None) -> list[dict[str, object]]:
-        """Run a statement of few rows, such as SHOW or DESCRIBE; beside what else runs."""
+    def table(
+        self, sql: str, config: dict[str, str] | None = None, *, of: Query | None = None
+    ) -> list[dict[str, object]]:
+        """Run a statement of few rows, such as SHOW or DESCRIBE; beside what else runs.
+
+        ``of``: the query that it is a part of.
+
+        Raises
+        ------
+        Stopped
+            That query was asked to end; the statement is not waited for.
+        """
         operation = self.gateway.submit(self.session, sql, config)
         wait, token = _SHORTEST_WAIT_S, 0
         found: list[dict[str, object]] = []
         while True:
+            if of is not None and of.stopping is not None:
+                raise Stopped(operation)
             page = self.gateway.fetch(self.session, operation, token)
             if page.startswith(_NOT_READY):
                 time.sleep(wait)
@@ -140,23 +148,41 @@ class Runner:
                 return found
             token = head.token
 
-    def stop(self, query: Query, operation: str | None, *, appears: float = 6.0) -> None:
+    def stop(
+        self,
+        query: Query,
+        operation: str | None,
+        *,
+        appears: float = 6.0,
+        collects: bool | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:
         """Stop a query's job and close its operation, in a thread; returns at once.
 
         ``appears``: seconds in which a job may still come that the JobManager does not know yet.
+        ``collects``: whether it has a collect sink, as a SELECT's has where not said otherwise.
+        ``then`` is called when the job has ended.
         """
         stop = stopping.Stop(
-            self.gateway, self.session, operation, self.jobmanager, query.job_id, appears=appears
+            self.gateway,
+            self.session,
+            operation,
+            self.jobmanager,
+            query.job_id,
+            appears=appears,
+            collects=query.statement.is_query if collects is None else collects,
+            then=then,
         )
         thread = threading.Thread(target=stop.run, daemon=True, name="sdp-stop")
         self._stopping = [running for running in self._stopping if running.is_alive()] + [thread]
-        thread.start()
         query.ending = stop.quiet
+        thread.start()
 
-    def settle(self, timeout: float = 10.0) -> None:
-        """Wait until the stops under way are done, ``timeout`` seconds each at most."""
+    def settle(self, until: float) -> list[threading.Thread]:
+        """Wait for the stops under way, to a moment of the monotonic clock; returns those that go on."""
         for thread in self._stopping:
-            thread.join(timeout)
+            thread.join(max(until - time.monotonic(), 0))
+        return [thread for thread in self._stopping if thread.is_alive()]
 
     def _in_safe_form(self, query: Query, failed: _Reader) -> _Reader:
         """Return a reader of a query whose types the gateway cannot write as JSON, in a form that it can."""
@@ -253,7 +279,7 @@ class _Reader:
         starts_job = query.statement.is_query or query.statement.runs_job
         config = query.job_config() if starts_job else dict(query.config)
         with gateway.turn(session):
-            if query.stopping is not None:
+            if not query.enters():
                 return False
             query.operation = self.operation = gateway.submit(session, self.sql, config)
         if query.statement.is_query:

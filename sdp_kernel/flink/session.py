@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
+import time
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sdp_kernel.errors import GatewayUnreachable, SdpError, StatementError, UsageError
-from sdp_kernel.flink import faults, parameters, places
-from sdp_kernel.flink.gateway import Gateway, GatewayFault
+from sdp_kernel.errors import SdpError, StatementError, UsageError
+from sdp_kernel.flink import parameters, places, running
+from sdp_kernel.flink.gateway import Gateway
 from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.flink.ledger import Ledger
 from sdp_kernel.flink.query import Bounds, Query
 from sdp_kernel.flink.recovery import Recovery, Watch
 from sdp_kernel.flink.runner import Runner
+from sdp_kernel.flink.running import Task
 from sdp_kernel.flink.script import Statement, split
 from sdp_kernel.flink.veil import Veil
 
@@ -31,21 +33,10 @@ _WATCH_S = 1.0
 _UPDATE_EVERY_S = 0.25
 #: How long an interrupt waits for a query to end before the cell goes on without it.
 _INTERRUPT_S = 3.0
-_CLOSE_S = 5.0
+#: How long closing waits: a front end kills a kernel that takes five seconds to leave.
+_CLOSE_S = 4.0
 #: So many queries that have ended stay listed.
 _REMEMBERED = 100
-
-
-@dataclass(frozen=True)
-class Task:
-    """A query to run, and what is needed to say where it went wrong."""
-
-    query: Query
-    rendered: parameters.Rendered
-    first_line: int = 1
-    on_end: Callable[[Query], None] | None = None
-    #: The page to go on with, for an operation that runs already.
-    token: int | None = None
 
 
 class Session:
@@ -181,7 +172,7 @@ class Session:
                 watch.look()
 
     def close(self, *, leave_background: bool = False) -> None:
-        """Close the session; its SELECT jobs end with it.
+        """Close the session; its SELECT jobs end with it. Takes four seconds at most.
 
         ``leave_background`` leaves the session to the gateway's idle time-out where queries run in the
         background, so that a successor can take it over.
@@ -189,20 +180,31 @@ class Session:
         if self._closed.is_set():
             return
         self._closed.set()
+        until = time.monotonic() + _CLOSE_S
         staying = [q for q in self.running if q.background] if leave_background else []
-        ending = [q for q in self.running if q not in staying]
+        ending = [q for q in self._queries if q not in staying]
         for query in ending:
-            query.ask_to_end("stopped")
+            if not query.over():
+                query.ask_to_end("stopped")
         for query in ending:
-            query.ended(_CLOSE_S)
-        if self._runner is not None:
-            self._runner.settle()
-        if not staying:
+            query.ended(max(until - time.monotonic(), 0))
+        stops = self._runner.settle(until) if self._runner is not None else []
+        if not staying and self._handle is not None:
             with contextlib.suppress(SdpError):
-                if self._handle is not None:
-                    self.gateway.close_session(self._handle)
-            self._on_close()
+                self.gateway.close_session(self._handle)
         self._handle = None
+        leave = partial(self._leave, stops, stays=bool(staying))
+        if stops:
+            threading.Thread(target=leave, daemon=True, name="sdp-close").start()
+        else:
+            leave()
+
+    def _leave(self, stops: list[threading.Thread], *, stays: bool) -> None:
+        """Close the connections when nothing needs them any more; a job may still be seen to."""
+        for stop in stops:
+            stop.join()
+        if not stays:
+            self._on_close()
         self.gateway.close()
         if self._jobmanager is not None:
             self._jobmanager.close()
@@ -248,7 +250,8 @@ class Session:
         """Run a cell; returns the query of its last statement.
 
         A query runs in a thread of its own. An interrupt asks it to end and waits for that for up to
-        three seconds; the job is stopped in any case, also where the gateway has not answered yet.
+        three seconds, or until the next interrupt; the query is returned as it is then. Its job is
+        stopped in any case, also where the gateway has not answered yet.
 
         Parameters
         ----------
@@ -292,20 +295,17 @@ class Session:
             query.bounds = bounds
             query.config = dict(config or {}) if is_job else {}
             query.background = background and statement.is_query and index == len(statements) - 1
-            sql = rendered[index]
+            task = Task(query, rendered[index], first_line, on_statement)
             if rewrite is not None and is_job:
-                sql = rewrite(statement, sql)
-            if on_start is not None:
-                on_start(query)
-            self.start(Task(query, sql, first_line, on_statement))
-            if query.background:
+                task.prepare = partial(rewrite, statement)
+            interrupted = self._await(task, on_start, on_update)
+            if query.background and task.refused is None:
                 return query
-            self._follow(query, on_update)
-            if on_statement is not None:
+            if on_statement is not None and not query.background:
                 on_statement(query)
             if query.error is not None:
                 raise query.error
-            if query.state == "interrupted":
+            if interrupted or query.state == "interrupted":
                 break
         return query
 
@@ -319,10 +319,9 @@ class Session:
 
     def start(self, task: Task) -> None:
         """Run a query in a thread of its own."""
-        query = task.query
-        query.sql = task.rendered.text
-        self.remember(query)
-        threading.Thread(target=self._run, args=(task,), daemon=True, name="sdp-query").start()
+        task.query.sql = task.rendered.text
+        self.remember(task.query)
+        threading.Thread(target=running.run, args=(self, task), daemon=True, name="sdp-query").start()
 
     def remember(self, query: Query) -> None:
         """List a query among those of the session."""
@@ -339,16 +338,30 @@ class Session:
                 return vitals.read(self.jobmanager, job_id)
         return None
 
-    def _follow(self, query: Query, on_update: Callable[[Query], None] | None) -> None:
-        """Wait until a query is over; at an interrupt, ask it to end."""
+    def _await(
+        self,
+        task: Task,
+        on_start: Callable[[Query], None] | None,
+        on_update: Callable[[Query], None] | None,
+    ) -> bool:
+        """Start a query and wait as its cell does; returns whether that was interrupted."""
+        query = task.query
         try:
-            while not query.over(_UPDATE_EVERY_S):
-                if on_update is not None:
-                    on_update(query)
+            if on_start is not None:
+                on_start(query)
+            self.start(task)
+            if query.background:
+                while not task.prepared.wait(_UPDATE_EVERY_S):
+                    pass
+            else:
+                while not query.over(_UPDATE_EVERY_S):
+                    if on_update is not None:
+                        on_update(query)
         except KeyboardInterrupt:
-            query.ask_to_end("interrupted")
-            query.ended(_INTERRUPT_S)
-            query.finish("interrupted")
+            query.end_interrupted(_INTERRUPT_S)
+            query.background = False
+            return True
+        return False
 
     def _check(self, statements: list[Statement]) -> None:
         for statement in statements:
@@ -359,56 +372,3 @@ class Session:
                     f"this profile is read-only: {statement.kind} is refused",
                     hint="use a profile that may write, or take read_only out of sdp.toml",
                 )
-
-    def _run(self, task: Task) -> None:
-        """Run a query to its end, in a thread; what goes wrong is the query's ``error``."""
-        query = task.query
-        veil = Veil(query.text, query.sql) if self.veiled else None
-        try:
-            state = self._through_losses(task)
-        except (GatewayFault, StatementError) as fault:
-            query.finish("failed", _placed(fault, task, veil))
-        except BaseException as error:  # noqa: BLE001 - raised again where the query is waited for
-            given_up = query.stopping if isinstance(error, GatewayUnreachable) else None
-            shown = error if veil is None else veil.error(error)
-            query.finish(given_up or "failed", None if given_up else shown)
-        else:
-            if query.statement.is_query or query.took_effect:
-                self.ledger.record(
-                    query.statement, cell=query.name, source=query.text, parameters=query.parameters
-                )
-            query.finish(state)
-        self.on_change()
-        if query.background and task.on_end is not None:
-            task.on_end(query)
-
-    def _through_losses(self, task: Task) -> str:
-        query, token = task.query, task.token
-        while True:
-            session = self._handle or ""
-            try:
-                runner = self.runner()
-                session = query.session = runner.session
-                self.on_change()
-                return runner.run(query, task.rendered.text, token=token)
-            except Exception as error:
-                what = self.recovery.what_is_lost(error, query)
-                if what is None:
-                    raise
-            self.recovery.recover(what, session, query)
-            if query.stopping is not None:
-                return query.stopping
-            token = None
-            query.runs += 1
-            query.begin()
-
-
-def _placed(fault: GatewayFault | StatementError, task: Task, veil: Veil | None = None) -> SdpError:
-    """Turn a fault in a rendered statement into an error at the cell's own line and column."""
-    query = task.query
-    error: SdpError = fault
-    if isinstance(fault, GatewayFault):
-        error = faults.to_error(fault.errors, job_id=query.job_id, veil=veil, config=query.config)
-    if not isinstance(error, StatementError):
-        return error
-    return places.placed(error, query, task.rendered, task.first_line)

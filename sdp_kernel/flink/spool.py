@@ -57,6 +57,14 @@ _ONCE = {"restart-strategy.type": "none"}
 _PARSING = csv.ParseOptions(double_quote=True, newlines_in_values=True, ignore_empty_lines=False)
 
 
+class Stopped(Exception):  # noqa: N818
+    """A query was asked to end while ``operation``, a part of it, was carried out."""
+
+    def __init__(self, operation: str | None) -> None:
+        super().__init__(operation)
+        self.operation = operation
+
+
 class Spool:
     """One query's way by files.
 
@@ -89,9 +97,11 @@ class Spool:
         if jobmanager is None:
             return None
         files: Files | None = None
+        operation, state = None, "failed"
         try:
             columns = self._begin()
             if columns is None:
+                state = "finished"
                 return None
             self._query.rows = Rows(columns, keep=self._query.bounds.keep)
             self._query.rows.only_appends(True)  # noqa: FBT003
@@ -99,26 +109,34 @@ class Spool:
             files = Files(self._place, FlatReader(columns, temporal, self._null))
             state = self._follow(files, self._query.rows, jobmanager)
             learning.settle()
-            return state
+        except Stopped as stopped:
+            operation, state = stopped.operation, self._query.stopping or "stopped"
         finally:
             if files is not None:
                 files.close()
-            self._drop()
-            shutil.rmtree(self._place, ignore_errors=True)
+            if state == "finished":
+                self._clean()
+            else:
+                appears = 6.0 if operation is not None else 0
+                self._runner.stop(self._query, operation, appears=appears, collects=False, then=self._clean)
+        return state
 
     def _begin(self) -> tuple[Column, ...] | None:
         """Start the job; returns the columns, or None where the query has to go the ordinary way."""
+        query = self._query
+        if not query.enters():
+            raise Stopped(None)
         try:
-            self._runner.table(f"CREATE TEMPORARY VIEW {self._view} AS {self._sql}")
-            columns = _columns(self._runner.table(f"DESCRIBE {self._view}"))
+            self._runner.table(f"CREATE TEMPORARY VIEW {self._view} AS {self._sql}", of=query)
+            columns = _columns(self._runner.table(f"DESCRIBE {self._view}", of=query))
             if columns is None:
                 return None
             self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._runner.table(self._sink(columns))
-            config = self._query.job_config() | _ONCE
-            self._runner.table(f"INSERT INTO {self._sink_table}\n{self._sql}", config)
+            self._runner.table(self._sink(columns), of=query)
+            config = query.job_config() | _ONCE
+            self._runner.table(f"INSERT INTO {self._sink_table}\n{self._sql}", config, of=query)
         except GatewayFault:  # no query, not only appending, …: the ordinary way says what is wrong
-            self._query.begin()
+            query.begin()
             return None
         return columns
 
@@ -131,10 +149,12 @@ class Spool:
             "'sink.rolling-policy.file-size' = '1 gb', 'sink.rolling-policy.rollover-interval' = '1 d')"
         )
 
-    def _drop(self) -> None:
+    def _clean(self) -> None:
+        """Take away what was made for the query: tables, and files, which its job may write to its end."""
         for what in (f"TABLE IF EXISTS {self._sink_table}", f"VIEW IF EXISTS {self._view}"):
             with contextlib.suppress(SdpError):
                 self._runner.table(f"DROP TEMPORARY {what}")
+        shutil.rmtree(self._place, ignore_errors=True)
 
     def _follow(self, files: Files, rows: Rows, jobmanager: JobManager) -> str:
         query, job_id = self._query, self._query.job_id or ""

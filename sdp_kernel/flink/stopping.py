@@ -26,6 +26,8 @@ _POLL_S = 0.05
 _APPEARS_S, _STARTS_S, _ENDS_S = 6.0, 10.0, 10.0
 #: Nobody saw a job appear this long after the gateway was told to give up.
 _GIVES_UP_S = 0.5
+#: Where the gateway has given up, a job that it was submitting then is there a tenth of a second later.
+_LATEST_S = 1.5
 #: Tasks that still wait for a slot after so long will not be deployed in the moment they are cancelled.
 _WAITS_MS = 1000
 _DEPLOYED = ("DEPLOYING", "INITIALIZING")
@@ -34,6 +36,8 @@ _WAITING = ("CREATED", "SCHEDULED")
 
 class Stop:
     """The end of one query; ``job_id`` is known from before it was submitted.
+
+    ``collects``: the job may have a collect sink, as every SELECT's has. ``then`` is called at the end.
 
     Attributes
     ----------
@@ -51,6 +55,8 @@ class Stop:
         job_id: str | None,
         *,
         appears: float = _APPEARS_S,
+        collects: bool = True,
+        then: Callable[[], None] | None = None,
     ) -> None:
         self.gateway = gateway
         self.session = session
@@ -58,46 +64,64 @@ class Stop:
         self.jobmanager = jobmanager
         self.job_id = job_id
         self.appears = appears
+        self.collects = collects
+        self.then = then
         self.quiet = threading.Event()
         self._told_at: float | None = None
+        self._gives_up = False
 
     def run(self) -> None:
         """End the job and close the operation; returns when the job has ended. Raises nothing."""
         if self.jobmanager is not None and self.job_id is not None:
             with contextlib.suppress(SdpError, OSError):
-                end_job(self.jobmanager, self.job_id, absent=self._cancel_operation, appears=self.appears)
+                end_job(
+                    self.jobmanager,
+                    self.job_id,
+                    absent=self._cancel_operation,
+                    appears=self.appears,
+                    collects=self.collects,
+                )
         with contextlib.suppress(SdpError, OSError):
             if self.operation is not None:
                 self.gateway.close_operation(self.session, self.operation)
+        if self.then is not None:
+            self.then()
         self.quiet.set()
 
-    def _cancel_operation(self) -> None:
-        """Tell the gateway to give up what it still plans; it works until the job is submitted."""
-        if self._told_at is not None:
-            if time.monotonic() - self._told_at > _GIVES_UP_S:
-                self.quiet.set()
-            return
-        self._told_at = time.monotonic()
-        if self.operation is not None:
-            with contextlib.suppress(SdpError, OSError):
-                self.gateway.cancel_operation(self.session, self.operation)
+    def _cancel_operation(self) -> bool:
+        """Tell the gateway to give up what it still plans; returns whether no job can come any more."""
+        if self._told_at is None:
+            if self.operation is not None:
+                with contextlib.suppress(SdpError, OSError):
+                    self.gateway.cancel_operation(self.session, self.operation)
+                    self._gives_up = True
+            self._told_at = time.monotonic()
+            return False
+        since = time.monotonic() - self._told_at
+        if since > _GIVES_UP_S:
+            self.quiet.set()
+        return self._gives_up and since > _LATEST_S
 
 
 def end_job(
     jobmanager: JobManager,
     job_id: str,
     *,
-    absent: Callable[[], None] | None = None,
+    absent: Callable[[], bool] | None = None,
     appears: float = _APPEARS_S,
+    collects: bool = True,
 ) -> bool:
     """Cancel a job as soon as that is safe, and wait until it has ended.
 
     Parameters
     ----------
     absent
-        Called while the job is not known to the JobManager, which may be before it is submitted.
+        Called while the job is not known to the JobManager, which may be before it is submitted; says
+        whether it never will be.
     appears
         Seconds to wait for a job that is not known.
+    collects
+        Whether it may have a collect sink; a job without one is cancelled at any moment.
 
     Returns
     -------
@@ -106,16 +130,14 @@ def end_job(
     """
     began = time.monotonic()
     while True:
-        known = jobmanager.tasks(job_id)
+        state = jobmanager.state(job_id)
         elapsed = time.monotonic() - began
-        if known is None:
-            if absent is not None:
-                absent()
-            if elapsed >= appears:
+        if state == "UNKNOWN":
+            if (absent is not None and absent()) or elapsed >= appears:
                 return False
-        elif known[0] in TERMINAL:
+        elif state in TERMINAL:
             return False
-        elif _safe(*known) or elapsed > _STARTS_S:
+        elif not collects or elapsed > _STARTS_S or _safe(jobmanager.tasks(job_id)):
             break
         time.sleep(_POLL_S)
     jobmanager.cancel(job_id)
@@ -138,8 +160,11 @@ def end_unread(jobmanager: JobManager | None, job_id: str | None) -> bool:
     return False
 
 
-def _safe(state: str, duration_ms: int, tasks: dict[str, int]) -> bool:
+def _safe(known: tuple[str, int, dict[str, int]] | None) -> bool:
     """Whether no task is being deployed or initialised, or about to."""
+    if known is None:
+        return False
+    state, duration_ms, tasks = known
     if state in {"INITIALIZING", "CREATED"} or any(tasks.get(name) for name in _DEPLOYED):
         return False
     return not any(tasks.get(name) for name in _WAITING) or duration_ms > _WAITS_MS
