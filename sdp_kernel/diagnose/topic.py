@@ -189,7 +189,7 @@ def trouble(table: Table, error: Exception) -> Finding:
     message = error.message if isinstance(error, SdpError) else f"{type(error).__name__}"
     return Finding(
         "kafka-unclear",
-        f"the topic {topics} of {table.name} could not be looked at: {message}",
+        f"{named(table)} could not be looked at: {message}",
         error.hint if isinstance(error, SdpError) else "",
         certain=False,
         evidence={"table": table.name, "topic": topics},
@@ -226,7 +226,7 @@ def findings(stock: Stock, *, read: int | None, caught_up: bool, now_ms: int) ->
         where = count(len(stock.spans), "partition")
         yield Finding(
             "empty-topic",
-            f"the topic {topics} of {table.name} has no record{past}, in {where}",
+            f"{named(table)} has no record{past}, in {where}",
             f"%topic {table.topics[0]} shows its configuration; write to it, or read another topic",
             evidence={**evidence, "deleted": ever},
         )
@@ -234,7 +234,7 @@ def findings(stock: Stock, *, read: int | None, caught_up: bool, now_ms: int) ->
     if stock.ahead == 0 or (read == 0 and caught_up and table.startup != "earliest-offset"):
         yield Finding(
             "startup-past-data",
-            f"{table.name} begins {_where(table)}, and all {count(stock.kept, 'record')} of {topics} "
+            f"{table.name} begins {_where(table)}, and all {count(stock.kept, 'record')}{_of(table)} "
             f"lie before that{_newest(stock, now_ms)}",
             _FROM_THE_START,
             evidence={**evidence, "ahead": stock.ahead},
@@ -243,11 +243,22 @@ def findings(stock: Stock, *, read: int | None, caught_up: bool, now_ms: int) ->
         yield Finding(
             "nothing-between",
             f"{table.name} begins {_where(table)} and ends before "
-            f"{_time(table, 'scan.bounded.timestamp-millis')}: of the {count(stock.kept, 'record')} of "
-            f"{topics} none lies between{_newest(stock, now_ms)}",
+            f"{_time(table, 'scan.bounded.timestamp-millis')}: of its {count(stock.kept, 'record')}"
+            f"{_of(table)} none lies between{_newest(stock, now_ms)}",
             "widen it with --from and --until",
             evidence={**evidence, "within": 0},
         )
+
+
+def named(table: Table) -> str:
+    """Return a table's topics in words, and the table where it has another name."""
+    topics, of_ = ", ".join(table.topics), f" of {table.name}"
+    return f"the topic{'s' * (len(table.topics) > 1)} {topics}{of_ * (topics != table.name)}"
+
+
+def _of(table: Table) -> str:
+    topics = ", ".join(table.topics)
+    return f" of {topics}" if topics != table.name else ""
 
 
 def _newest(stock: Stock, now_ms: int) -> str:

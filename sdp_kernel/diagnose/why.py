@@ -31,6 +31,15 @@ _FLINK_S, _KAFKA_S = 1.5, 1.5
 _BEHIND_A_FAILURE = {"no-such-topic", "broker-unreachable"}
 #: Said only where nothing else is known.
 _OTHERWISE = {"not-measured", "nothing-read"}
+#: How a query ended, by its state; of any other its job's says more.
+_ENDS = {
+    "finished": "it came to its end",
+    "limit": "it was stopped at its limit of rows",
+    "timeout": "it was stopped at its time-out",
+    "idle": "it was stopped when nothing changed any more",
+    "interrupted": "it was interrupted",
+    "stopped": "it was stopped",
+}
 _ZONE = "table.local-time-zone"
 _LONGEST = 300
 _SERVERS = "properties.bootstrap.servers"
@@ -258,7 +267,8 @@ def _ended(query: Query, evidence: Evidence) -> Finding:
         for line in vertex.operators
         if "where=[" in line
     ]
-    fact = f"the query has ended ({query.state}, job {evidence.job.state}); it read {count(read, 'record')}"
+    how = _ENDS.get(query.state) or f"its job was {evidence.job.state.lower()}"
+    fact = f"the query has ended: {how}; it read {count(read, 'record')}"
     if read and not len(query) and query.statement.is_query:
         behind = f": the conditions are in {'; '.join(conditions)[:_LONGEST]}" if conditions else ""
         fact = f"{fact} and no row came of {'it' if read == 1 else 'them'}{behind}"

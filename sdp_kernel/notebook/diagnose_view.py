@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from sdp_kernel.diagnose.findings import count
+from sdp_kernel.notebook.display import STATES
 from sdp_kernel.notebook.html import cell_text, chip, details, note, panel, title
 
 if TYPE_CHECKING:
@@ -15,10 +17,11 @@ def bundle(diagnosis: Diagnosis) -> tuple[str, str]:
     """Draw a diagnosis as HTML and as text."""
     first, others = diagnosis.findings[0], diagnosis.findings[1:]
     tone = "warn" if first.certain else "run"
+    state, state_tone = STATES.get(diagnosis.state, (diagnosis.state, "run"))
     head = [
         title(f"{_flat(diagnosis.name)}: why no rows"),
-        chip(_flat(diagnosis.state), "run"),
-        chip(_flat(first.kind), tone),
+        chip(_flat(state), state_tone),
+        chip(_words(first.kind), tone),
     ]
     reasons = [finding for finding in others if finding.certain]
     standing = [finding for finding in others if not finding.certain]
@@ -49,13 +52,19 @@ def _evidence(finding: Finding) -> str:
 
 
 def _text(diagnosis: Diagnosis) -> str:
-    heading = f"{diagnosis.name} ({diagnosis.state}, {diagnosis.rows:,} rows): {diagnosis.first.kind}"
+    state = STATES.get(diagnosis.state, (diagnosis.state, ""))[0]
+    heading = f"{diagnosis.name} ({state}, {count(diagnosis.rows, 'row')}): {_words(diagnosis.first.kind)}"
     lines = [_flat(heading)]
     for finding in diagnosis.findings:
         lines.append(f"- {_flat(finding.fact)}")
         if finding.advice:
             lines.append(f"  → {_flat(finding.advice)}")
     return "\n".join(lines)
+
+
+def _words(kind: str) -> str:
+    """Write a finding's kind as words."""
+    return _flat(kind.replace("-", " "))
 
 
 def _flat(text: str) -> str:

@@ -322,6 +322,23 @@ def test_the_view_escapes_what_comes_from_outside():
     assert "\x1b" not in drawn + text
 
 
+def test_the_view_says_states_and_kinds_in_words():
+    found = Diagnosis("q", "idle", 1, (Finding("empty-topic", "the topic t has no record"),))
+    drawn, text = diagnose_view.bundle(found)
+    assert text.startswith("q (stopped when quiet, 1 row): empty topic")
+    assert ">stopped when quiet<" in drawn
+    assert ">empty topic<" in drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("t", "the topic t has no record"), ("s", "the topic t of s has no record")]
+)
+def test_a_topic_is_named_with_its_table_only_where_that_has_another_name(name, words):
+    nothing = Stock(Table((name,), {"connector": "kafka", "topic": "t"}), {("t", 0): (0, 0)}, {}, {})
+    (finding,) = topic.findings(nothing, read=0, caught_up=True, now_ms=0)
+    assert finding.fact.startswith(words)
+
+
 def listed(**more):
     given_ = {
         "id": "ab" * 16,
