@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.version import __version__
 
-__all__ = ["Workbench", "__version__", "connect", "errors", "load_ipython_extension"]
+__all__ = ["Workbench", "__version__", "clusters", "connect", "errors", "load_ipython_extension"]
 
 if TYPE_CHECKING:
     from sdp_kernel import errors
-    from sdp_kernel.workbench import Workbench, connect
+    from sdp_kernel.workbench import Workbench, clusters, connect
 
 
 def __getattr__(name: str) -> Any:
     """Load the public names when they are first used: loading the extension stays quick."""
-    if name in {"Workbench", "connect"}:
+    if name in {"Workbench", "clusters", "connect"}:
         from sdp_kernel import workbench  # noqa: PLC0415
 
         return getattr(workbench, name)

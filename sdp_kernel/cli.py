@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sdp_kernel import cli_pipeline, settings
+from sdp_kernel import cli_clusters, cli_pipeline, settings
 from sdp_kernel.errors import SdpError
 from sdp_kernel.kafka.decode import FORMATS, KEY_FORMATS
 from sdp_kernel.version import __version__
@@ -44,6 +44,7 @@ def main() -> None:
     """Explore Kafka and Flink SQL, and run the embedded stack."""
 
 
+main.add_command(cli_clusters.clusters)
 main.add_command(cli_pipeline.pipeline)
 main.add_command(cli_pipeline.report)
 
@@ -80,7 +81,10 @@ def up(more: tuple[str, ...] = ()) -> None:
 @main.command()
 @click.option("--purge", is_flag=True, help="Delete the topics and logs as well.")
 def down(*, purge: bool) -> None:
-    """Stop the embedded stack; nothing is left running."""
+    """Stop the embedded stack and what leads to session clusters; nothing is left running."""
+    from sdp_kernel.deploy.place import down_all  # noqa: PLC0415
+
+    down_all(settings.load().state_dir, purge=purge)
     _stack().down(purge=purge)
     click.echo("stopped")
 

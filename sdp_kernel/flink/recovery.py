@@ -7,6 +7,7 @@ the session's statements are replayed where they are gone, and queries run again
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from concurrent.futures import Future, wait
@@ -38,12 +39,20 @@ class Recovery:
     Parameters
     ----------
     repair
-        Starts what has died of a cluster that is this machine's own; None where it is not.
+        Starts what has died of a cluster or gateway that is this machine's own; None where it is not.
+    reconnect
+        Mends the way to a JobManager that is elsewhere, and whose silence says nothing about its jobs.
     """
 
-    def __init__(self, session: Session, repair: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        repair: Callable[[], None] | None,
+        reconnect: Callable[[], None] | None = None,
+    ) -> None:
         self.session = session
         self.repair = repair
+        self.reconnect = reconnect
         self._one_at_a_time = threading.Lock()
         self._told = ("", 0.0)
 
@@ -186,8 +195,8 @@ class Watch:
             states = {job.id: job.state for job in jobmanager.jobs()}
         except Unreachable:
             self._silent += 1
-            if self.session.recovery.repair is not None and self._silent > 1:
-                self._lose(queries, "the JobManager went away")
+            if self._silent > 1:
+                self._silence(queries)
             return
         except SdpError:
             return
@@ -199,6 +208,14 @@ class Watch:
                 self._lose([query], "the JobManager was restarted, and knows the job no more")
             elif state == "CANCELED" and not query.over():
                 query.ask_to_end("stopped")
+
+    def _silence(self, queries: list[Query]) -> None:
+        recovery = self.session.recovery
+        if recovery.reconnect is not None:
+            with contextlib.suppress(SdpError):
+                recovery.reconnect()
+        elif recovery.repair is not None:
+            self._lose(queries, "the JobManager went away")
 
     def _lose(self, queries: list[Query], what: str) -> None:
         for query in queries:

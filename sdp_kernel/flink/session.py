@@ -67,6 +67,8 @@ class Session:
         Whether what failing jobs say is shown without the values it may hold.
     repair
         Starts again what has died of the cluster, where that is in this machine's hands.
+    reconnect
+        Mends the way to a cluster that is elsewhere, when its JobManager is silent.
     spool
         A directory that the cluster shares with this process; rows of batch queries come by it.
     on_change
@@ -89,6 +91,7 @@ class Session:
         mask: Callable[[pa.Table], pa.Table] | None = None,
         veiled: bool = False,
         repair: Callable[[], None] | None = None,
+        reconnect: Callable[[], None] | None = None,
         spool: Path | None = None,
         on_change: Callable[[], None] | None = None,
         on_close: Callable[[], None] | None = None,
@@ -102,7 +105,7 @@ class Session:
         self.ledger = ledger or Ledger()
         self.read_only = read_only
         self.notify = notify or (lambda _line: None)
-        self.recovery = Recovery(self, repair)
+        self.recovery = Recovery(self, repair, reconnect)
         self.on_change = on_change or (lambda: None)
         self._on_close = on_close or (lambda: None)
         self._spool = spool

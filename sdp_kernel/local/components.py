@@ -146,11 +146,16 @@ def released(port: int, *, within: float = 3.0) -> bool:
     return True
 
 
-def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots: int) -> None:
-    """Write Flink's, Kafka's and log4j's configuration."""
+def write_configuration(
+    layout: Layout, ports: Mapping[str, int], *, task_slots: int, more: Mapping[str, str | None] | None = None
+) -> None:
+    """Write Flink's, Kafka's and log4j's configuration.
+
+    ``more`` of Flink's goes before its own; a key that is None there is left out.
+    """
     for directory in (layout.conf, layout.data, layout.logs, layout.tmp, layout.opt):
         directory.mkdir(parents=True, exist_ok=True)
-    flink = {
+    flink: dict[str, object] = {
         "jobmanager.rpc.address": HOST,
         "jobmanager.rpc.port": ports["jobmanager_rpc"],
         "jobmanager.bind-host": HOST,
@@ -198,9 +203,10 @@ def write_configuration(layout: Layout, ports: Mapping[str, int], *, task_slots:
         "metrics.fetcher.update-interval": "2s",
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
+        **(more or {}),
     }
     # a JSON string is a YAML string: a path may hold " #"
-    text = "".join(f"{key}: {_yaml_value(value)}\n" for key, value in flink.items())
+    text = "".join(f"{key}: {_yaml_value(value)}\n" for key, value in flink.items() if value is not None)
     (layout.conf / "config.yaml").write_text(text, encoding="utf-8")
     kafka = {
         "process.roles": "broker,controller",

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """A step of ``up``: what happens, and how far it is."""
+    """A step of ``up``: what happens, and how far it is; ``title`` is of what is started."""
 
     stage: str
     done: int = 0
     total: int = 0
     ready: tuple[str, ...] = ()
+    title: str = "embedded stack"
 
     def __str__(self) -> str:
+        if self.stage == "forward":
+            return "looking for the JobManager, opening a port-forward"
         if self.stage == "jars":
             return f"fetching jars: {self.done} of {self.total}"
         waiting = f"starting, {self.done} of {self.total} ready"

@@ -65,6 +65,8 @@ class Stack:
         registry, and what ``settings`` add.
     ports
         Fixed ports by name; free ones are taken for the rest, and kept from start to start.
+    configuration
+        Flink configuration beside the usual one; None leaves a key out.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Stack:
         components: tuple[str, ...] | None = None,
         settings: LocalSettings | None = None,
         ports: Mapping[str, int] | None = None,
+        configuration: Mapping[str, str | None] | None = None,
     ) -> None:
         self.settings = settings or LocalSettings()
         components = (*DEFAULT, *self.settings.with_) if components is None else components
@@ -83,6 +86,7 @@ class Stack:
         self.layout = Layout(Path(state_dir).expanduser().resolve())
         self.components = tuple(name for name in NAMES if name in components)
         self._fixed = dict(ports or {})
+        self._configuration = dict(configuration or {})
 
     def running(self) -> StackInfo | None:
         """Return the addresses if all components run; a check that starts and waits for nothing."""
@@ -190,7 +194,8 @@ class Stack:
         )
         alive = self._clean()
         ports = self._choose_ports(alive)
-        write_configuration(self.layout, ports, task_slots=self.settings.task_slots)
+        more = self._configuration
+        write_configuration(self.layout, ports, task_slots=self.settings.task_slots, more=more)
         if "gateway" in jars:
             link_opt(self.layout, jars["gateway"][0])
         started: list[str] = []

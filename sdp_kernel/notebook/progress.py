@@ -1,4 +1,4 @@
-"""The embedded stack's start as one line that is redrawn."""
+"""The start of the embedded stack, or of the way to a session cluster, as one line that is redrawn."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ class StackProgress:
         if self._view is None:
             self._view = display.View()
         text = str(progress)
-        self._view.show(html.panel([html.title("embedded stack"), html.note(text)]), text, last=False)
+        self._view.show(html.panel([html.title(progress.title), html.note(text)]), text, last=False)

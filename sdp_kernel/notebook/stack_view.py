@@ -21,8 +21,8 @@ def up(workbench: Workbench, *more: str) -> None:
 
 
 def down(workbench: Workbench) -> None:
-    """Stop the stack."""
-    workbench.stack.down()
+    """Stop the stack, and what leads to session clusters."""
+    workbench.down()
     display.show(html.panel([html.title("embedded stack"), html.chip("stopped", "warn")]), "stopped")
 
 

@@ -6,13 +6,17 @@ What it does with topics is in ``kafka_side``, with queries and jobs in ``sql_si
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
+import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel import settings as settings_
 from sdp_kernel.errors import NotValidated, StatementError
 from sdp_kernel.workbench.kafka_side import KafkaSide
 from sdp_kernel.workbench.opening import open_session
+from sdp_kernel.workbench.session_clusters import clusters
 from sdp_kernel.workbench.sql_side import SqlSide
 
 if TYPE_CHECKING:
@@ -21,12 +25,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from sdp_kernel.deploy.clusters import SessionCluster
+    from sdp_kernel.deploy.remote import Remote
     from sdp_kernel.diagnose import Diagnosis
     from sdp_kernel.flink.functions import Functions
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
     from sdp_kernel.local.stack import Stack
     from sdp_kernel.promote import Plan, Topic
+
+
+#: The same trouble with a session cluster is told no more often than this, in seconds.
+_TELL_AGAIN_S = 60.0
 
 
 def connect(
@@ -52,7 +62,7 @@ def connect(
     notify
         Takes one line about something done behind the user's back.
     progress
-        Takes the embedded stack's progress while it starts.
+        Takes the progress while the embedded stack, or the way to a session cluster, is started.
     owners
         What this kernel and the one before it have in common, such as their connection file: the
         session of a dead process with one of these is taken over.
@@ -64,8 +74,6 @@ def connect(
     SettingsError
         The file or the profile is wrong. Nothing is contacted yet: that happens at the first call.
     """
-    import dataclasses  # noqa: PLC0415
-
     loaded = settings_.load(directory)
     chosen = loaded.profile(profile)
     if gateway is not None:
@@ -109,6 +117,7 @@ class Workbench(KafkaSide, SqlSide):
         self._owners = owners
         self._on_taken_over = on_taken_over
         self._resolved = not profile.embedded
+        self._told = ("", 0.0)
         self._session: Session | None = None
         self._opening = threading.RLock()
         self.queries: dict[str, Query] = {}
@@ -120,7 +129,9 @@ class Workbench(KafkaSide, SqlSide):
         self.close()
 
     def __repr__(self) -> str:
-        where = self._profile.gateway or "embedded stack"
+        kubernetes = self._profile.kubernetes
+        where = f"{kubernetes.namespace}/{kubernetes.deployment}" if kubernetes else self._profile.gateway
+        where = where or "embedded stack"
         return f"<Workbench {self._profile.name}: {where}>"
 
     @property
@@ -158,6 +169,12 @@ class Workbench(KafkaSide, SqlSide):
         """The gateway session; the one of the kernel before, where this one is its successor."""
         with self._opening:
             if self._session is None:
+                remote = self._remote
+                if remote is not None:
+                    found = remote.up(self._progress)
+                    self._profile = dataclasses.replace(
+                        self._profile, gateway=found.gateway, jobmanager=found.jobmanager
+                    )
                 self._session, queries = open_session(
                     self.profile,
                     self.settings.make_state_dir(),
@@ -165,7 +182,10 @@ class Workbench(KafkaSide, SqlSide):
                     notify=self._notify,
                     mask=self._mask,
                     veiled=bool(self.masking),
-                    repair=self._repair if self._embedded else None,
+                    repair=self._repair if self._embedded else remote.repair if remote else None,
+                    reconnect=self._reconnect if remote else None,
+                    touch=remote.touch if remote else None,
+                    shared_disk=self._embedded,
                     owners=self._owners,
                 )
                 for query in queries:
@@ -179,6 +199,41 @@ class Workbench(KafkaSide, SqlSide):
         """Start again what has died of the embedded stack; not what was stopped on purpose."""
         if any(component.state == "died" for component in self.stack.status().components):
             self.start()
+
+    @cached_property
+    def _remote(self) -> Remote | None:
+        """The way to a session cluster on Kubernetes; None where the profile has a gateway or the stack."""
+        if self._profile.kubernetes is None or self._profile.gateway is not None:
+            return None
+        from sdp_kernel.deploy.remote import Remote  # noqa: PLC0415
+
+        return Remote(
+            self._profile.name, self._profile.kubernetes, self.settings.make_state_dir(), self.settings.local
+        )
+
+    def _reconnect(self) -> None:
+        """Mend the way to the session cluster; say once what stands in it."""
+        remote = self._remote
+        if remote is None:
+            return
+        remote.repair()
+        trouble = remote.trouble()
+        told, at = self._told
+        if trouble and self._notify and (trouble != told or time.monotonic() - at > _TELL_AGAIN_S):
+            self._told = (trouble, time.monotonic())
+            self._notify(f"no way to the session cluster {remote.deployment}; queries wait: {trouble}")
+
+    def clusters(self, *, everywhere: bool = False) -> list[SessionCluster]:
+        """List the Flink session clusters of the profile's namespace, or of all of them: :func:`clusters`."""
+        return clusters(self._profile.name, everywhere=everywhere, directory=self.settings.root)
+
+    def down(self) -> None:
+        """End the embedded stack, and the gateways and port-forwards of session clusters."""
+        from sdp_kernel.deploy.place import down_all  # noqa: PLC0415
+
+        self.close()
+        down_all(self.settings.state_dir)
+        self.stack.down()
 
     def promote(
         self,

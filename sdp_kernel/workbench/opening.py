@@ -32,11 +32,15 @@ def open_session(
     veiled: bool,
     repair: Callable[[], None] | None,
     owners: tuple[str, ...],
+    shared_disk: bool,
+    reconnect: Callable[[], None] | None = None,
+    touch: Callable[[], None] | None = None,
 ) -> tuple[Session, tuple[Query, ...]]:
     """Return a session on a profile, and the queries it took over.
 
     A record of it is kept under ``state_dir`` while it is open. Records of dead processes are taken
-    over where one of ``owners`` is theirs too; else their SELECT jobs are ended.
+    over where one of ``owners`` is theirs too; else their SELECT jobs are ended. ``shared_disk`` says that
+    the cluster sees this machine's files; ``touch`` is called every few seconds while the session is open.
     """
     from sdp_kernel.flink.ledger import Ledger  # noqa: PLC0415 - loaded when a session opens
     from sdp_kernel.flink.record import Records  # noqa: PLC0415
@@ -48,6 +52,8 @@ def open_session(
     spool = state_dir / "spool" / name
 
     def write() -> None:
+        if touch is not None:
+            touch()
         if session.opened:
             records.write(
                 gateway=session.gateway.url,
@@ -72,7 +78,8 @@ def open_session(
         mask=mask,
         veiled=veiled,
         repair=repair,
-        spool=spool if profile.embedded or repair is not None else None,
+        reconnect=reconnect,
+        spool=spool if shared_disk else None,
         on_change=write,
         on_close=forget,
     )
