@@ -102,7 +102,7 @@ def deployment(api: Api, name: str) -> Deployment:
             f"the JobManager of {name} answers by TLS only (security.ssl.rest.enabled)",
             hint="use a SQL gateway inside the cluster: gateway = … in place of kubernetes in the profile",
         )
-    return Deployment(_cluster(resource), _rest_port(configuration), configuration)
+    return Deployment(_cluster(resource), rest_port(configuration), configuration)
 
 
 def jobmanager_pod(api: Api, name: str) -> str:
@@ -173,7 +173,8 @@ def reason(error: str) -> str:
     return said[-1] if said else str(found.get("type") or "")
 
 
-def _rest_port(configuration: Mapping[str, str]) -> int:
+def rest_port(configuration: Mapping[str, str]) -> int:
+    """Return the port of the JobManager's REST API that a configuration says."""
     port = configuration.get("rest.bind-port") or configuration.get("rest.port") or ""
     return _number(port) or REST_PORT
 

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import UsageError
@@ -19,7 +20,6 @@ from sdp_kernel.references import REFERENCE, names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 _FILE_SYSTEM = re.compile(r"(s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\t\n\f\r ]+")
 _DURATION = re.compile(r"[1-9][0-9]* ?(ms|s|sec|secs|seconds?|m|min|minutes?|h|hours?|d|days?)")
@@ -315,3 +315,15 @@ def checked(given: Mapping[str, Any], directory: Path, *, file: str) -> dict[str
             hint=f"set initial_savepoint_path in {file}",
         )
     return values
+
+
+def check_job_name(name: str) -> None:
+    """Refuse what is no name of a job, before it is made a file's name.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    if fault := ARGUMENTS["job_name"].check(name, Path()):
+        raise UsageError(f"the job's name {fault}", hint="the job is the name of its file: terraform/JOB.tf")
