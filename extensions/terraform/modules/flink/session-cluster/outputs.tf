@@ -1,0 +1,34 @@
+output "name" {
+  description = "The cluster's name, for `session_cluster` of the jobs; null where it is not enabled."
+  value       = var.enabled ? var.name : null
+}
+
+output "namespace" {
+  description = "Its namespace."
+  value       = var.namespace
+}
+
+output "manifest" {
+  description = "The FlinkDeployment as JSON; null where it is not enabled."
+  value       = var.enabled ? module.deployment.manifest : null
+
+  precondition {
+    condition     = !var.high_availability || try(var.checkpoint_config.s3_path, null) != null || can(var.flink_configuration["high-availability.storageDir"])
+    error_message = "high_availability needs a place for the JobManager's metadata: set checkpoint_config = { s3_path = … }."
+  }
+}
+
+output "ui_url" {
+  description = "Where Flink's UI is reached from outside; null without an Ingress."
+  value       = try("${var.ingress.tls_secret == null ? "http" : "https"}://${var.ingress.host}", null)
+}
+
+output "rest_url" {
+  description = "The JobManager's REST API inside of Kubernetes."
+  value       = "http://${var.name}-rest.${var.namespace}:8081"
+}
+
+output "others" {
+  description = "What is made beside the FlinkDeployment, as JSON by name: service, ingress, monitor."
+  value       = module.deployment.others
+}

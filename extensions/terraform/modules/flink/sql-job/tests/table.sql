@@ -1,0 +1,1 @@
+CREATE TABLE t (x STRING) WITH (${kafka.main});

@@ -1,0 +1,1 @@
+SELECT '${symbol}', '$${literal}', '%%{if}';

@@ -1,0 +1,1 @@
+-- ${kafka.main} ${registry.main} ${functions}
