@@ -41,8 +41,10 @@ def open_session(
     A record of it is kept under ``state_dir`` while it is open. Records of dead processes are taken
     over where one of ``owners`` is theirs too; else their SELECT jobs are ended. ``shared_disk`` says that
     the cluster sees this machine's files; ``touch`` is called every few seconds while the session is open.
+    Files that no kernel uses any more are deleted.
     """
     from sdp_kernel.flink.ledger import Ledger  # noqa: PLC0415 - loaded when a session opens
+    from sdp_kernel.flink.leftovers import sweep  # noqa: PLC0415
     from sdp_kernel.flink.record import Records  # noqa: PLC0415
     from sdp_kernel.flink.resume import running  # noqa: PLC0415
     from sdp_kernel.flink.session import Session  # noqa: PLC0415
@@ -83,7 +85,9 @@ def open_session(
         on_change=write,
         on_close=forget,
     )
-    return session, _look_after_the_dead(session, records, spool.parent)
+    queries = _look_after_the_dead(session, records, spool.parent)
+    sweep(state_dir, session.jobmanager if shared_disk else None)
+    return session, queries
 
 
 def _look_after_the_dead(session: Session, records: Records, spools: Path) -> tuple[Query, ...]:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from sdp_kernel.workbench import connect
+
 pytestmark = pytest.mark.stack
 
 KERNEL = """
@@ -60,3 +62,14 @@ def test_of_two_successors_at_the_same_time_one_takes_over(stack, tmp_path):
     assert [queries for session, queries in found if session != handle] == ["[]\n"] * 2
     assert sum("took over" in lines for lines in told) == 1
     assert not list((tmp_path / ".sdp" / "sessions").glob("*"))
+
+
+def test_a_kernel_that_starts_deletes_what_others_have_left(stack, tmp_path):
+    (tmp_path / "sdp.toml").write_text(
+        f'[profiles.shared]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n'
+    )
+    left = tmp_path / ".sdp" / "spool" / f"shared-{2**22 + 1}-00000000"
+    left.mkdir(parents=True)
+    with connect("shared", directory=tmp_path) as workbench:
+        assert workbench.sql("SELECT 1 AS n").df["n"].tolist() == [1]
+    assert not left.exists()
