@@ -65,7 +65,7 @@ class SqlSide:
             stopped first: its cell is run again.
         limit, timeout, idle
             Where a SELECT is stopped: at rows of the current table, at seconds from its start, at
-            seconds without a change once rows have come. None for no bound.
+            seconds without a change once rows have come (not in batch mode). None for no bound.
         keep
             How many of the newest rows stay in memory of a query that only appends.
         params
@@ -103,6 +103,12 @@ class SqlSide:
             if on_start is not None:
                 on_start(query)
 
+        if batch and idle is not None:
+            raise UsageError(
+                "idle does not go with batch: rows of a batch query come in buffers, so that a silence may "
+                "lie in the middle of its answer",
+                hint="a batch query ends by itself; --timeout and --limit stop it sooner",
+            )
         before = self.queries.get(name) if name is not None else None
         if before is not None:
             before.stop()

@@ -98,6 +98,8 @@ def test_bounds_that_cannot_be_are_refused(workbench):
     for bad in ({"limit": 0}, {"limit": -1}, {"timeout": 0}):
         with pytest.raises(UsageError):
             workbench.sql("SELECT 1", **bad)
+    with pytest.raises(UsageError, match="idle does not go with batch"):
+        workbench.sql("SELECT 1", batch=True, idle=1)
     with pytest.raises(UsageError, match="no Kafka cluster 'other'"):
         workbench.topics(cluster="other")
 
