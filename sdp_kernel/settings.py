@@ -108,12 +108,13 @@ class LocalSettings:
     """``[local]``: the embedded stack.
 
     ``maven`` is a mirror to fetch jars from; ``with_`` (``with`` in the file) names components to
-    start beside the usual ones.
+    start beside the usual ones; ``flink`` is more of Flink's configuration, which goes before its own.
     """
 
     maven: str | None = None
     task_slots: int = 32
     with_: tuple[str, ...] = ()
+    flink: Mapping[str, str] = field(default_factory=_frozen)
 
     def adding(self, names: Iterable[str]) -> LocalSettings:
         """Return these settings with more components."""
@@ -355,7 +356,7 @@ class _Reader:
         )
 
     def local(self, table: dict[str, Any]) -> LocalSettings:
-        self.only(table, "local", {"maven", "task_slots", "with"})
+        self.only(table, "local", {"maven", "task_slots", "with", "flink"})
         defaults = LocalSettings()
         more = self.get(table, "local", "with", list, [])
         if any(name not in LOCAL_EXTRAS for name in more):
@@ -364,6 +365,9 @@ class _Reader:
             maven=self.get(table, "local", "maven", str, None),
             task_slots=self.get(table, "local", "task_slots", int, defaults.task_slots),
             with_=tuple(more),
+            flink=MappingProxyType(
+                self.strings(self.table(table.get("flink", {}), "local.flink"), "local.flink")
+            ),
         )
 
     def masking(self, table: dict[str, Any]) -> MaskingSettings:

@@ -24,6 +24,15 @@ GROUPS: dict[str, dict[str, bool]] = {
         f"org.apache.kafka:kafka_2.13:{KAFKA}": True,
         "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4": False,
     },
+    # for tests and for looking: Flink's reporter for Prometheus, and Kafka Connect with Strimzi's exporter
+    "metrics": {f"org.apache.flink:flink-metrics-prometheus:{FLINK}": False},
+    "connect": {
+        f"org.apache.kafka:connect-runtime:{KAFKA}": True,
+        f"org.apache.kafka:connect-json:{KAFKA}": True,
+        f"org.apache.kafka:connect-file:{KAFKA}": False,
+        "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4": False,
+    },
+    "jmx": {"io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1": False},
     "flink-operator": {"org.apache.flink:flink-kubernetes-operator-api:1.10.0": False},
     "strimzi": {"io.strimzi:crd-generator:1.2.0": True, "io.strimzi:api:1.2.0": True},
     "registry": {f"io.apicurio:apicurio-registry-app:tar.gz:all:{APICURIO}": False},

@@ -194,7 +194,7 @@ class Stack:
         )
         alive = self._clean()
         ports = self._choose_ports(alive)
-        more = self._configuration
+        more = {**self.settings.flink, **self._configuration}
         write_configuration(self.layout, ports, task_slots=self.settings.task_slots, more=more)
         if "gateway" in jars:
             link_opt(self.layout, jars["gateway"][0])

@@ -92,7 +92,7 @@ def test_an_error_is_shown_as_its_message(run, tmp_path):
     assert isinstance(result.exception, SystemExit)
     assert result.stdout == ""
     assert result.stderr == (
-        f"SettingsError: {tmp_path / 'sdp.toml'}: local.slots is not a setting\n→ known here: maven, task_slots, with\n"
+        f"SettingsError: {tmp_path / 'sdp.toml'}: local.slots is not a setting\n→ known here: flink, maven, task_slots, with\n"
     )
 
 

@@ -246,3 +246,8 @@ def test_the_state_directory_keeps_itself_out_of_git(tmp_path):
     (state / ".gitignore").write_text("kept\n", encoding="utf-8")
     settings.load(tmp_path).make_state_dir()
     assert (state / ".gitignore").read_text(encoding="utf-8") == "kept\n"
+
+
+def test_flinks_configuration_of_the_embedded_stack_is_text(load):
+    loaded = load('[local.flink]\n"metrics.reporter.prom.port" = 9249\nweb.submit.enable = false\n')
+    assert loaded.local.flink == {"metrics.reporter.prom.port": "9249", "web.submit.enable": "false"}
