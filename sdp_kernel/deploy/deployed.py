@@ -60,12 +60,12 @@ class Deployed:
     def jobs(self) -> list[DeployedJob]:
         """List the FlinkSessionJobs, and the FlinkDeployments with a job, by name."""
         with self._api() as api:
-            return resources.deployed_jobs(api)
+            return resources.deployed_jobs(api, veil=self._veil)
 
     def figures(self, jobs: list[DeployedJob]) -> Figures:
         """Return the vital signs of those that run, as far as their clusters can be reached."""
         with self._api() as api:
-            return figures(api, jobs, veil=self._veil)
+            return figures(api, jobs)
 
     def suspend(
         self,
@@ -96,7 +96,9 @@ class Deployed:
         """
         self._changing(f"suspend the job {name!r}", confirm=confirm)
         with self._api() as api:
-            return operations.set_state(api, name, "suspended", force=force, seconds=wait, on_look=on_look)
+            return operations.set_state(
+                api, name, "suspended", force=force, seconds=wait, on_look=on_look, veil=self._veil
+            )
 
     def resume(
         self,
@@ -110,7 +112,9 @@ class Deployed:
         """Let a suspended job go on; as :meth:`suspend`."""
         self._changing(f"resume the job {name!r}", confirm=confirm)
         with self._api() as api:
-            return operations.set_state(api, name, "running", force=force, seconds=wait, on_look=on_look)
+            return operations.set_state(
+                api, name, "running", force=force, seconds=wait, on_look=on_look, veil=self._veil
+            )
 
     def restart(
         self,
@@ -124,7 +128,7 @@ class Deployed:
         """Restart a job; as :meth:`suspend`."""
         self._changing(f"restart the job {name!r}", confirm=confirm)
         with self._api() as api:
-            return operations.restart(api, name, force=force, seconds=wait, on_look=on_look)
+            return operations.restart(api, name, force=force, seconds=wait, on_look=on_look, veil=self._veil)
 
     def savepoint(
         self,
@@ -143,7 +147,7 @@ class Deployed:
         """
         self._changing(f"take a savepoint of the job {name!r}", confirm=confirm)
         with self._api() as api:
-            return operations.savepoint(api, name, directory=directory, seconds=wait)
+            return operations.savepoint(api, name, directory=directory, seconds=wait, veil=self._veil)
 
     def delete(
         self, name: str, *, confirm: bool = False, force: bool = False, wait: float = operations.WAIT_S

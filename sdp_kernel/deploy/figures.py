@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from sdp_kernel.deploy.kubernetes import Api
     from sdp_kernel.deploy.resources import DeployedJob
-    from sdp_kernel.flink.veil import Veil
     from sdp_kernel.flink.vitals import Vitals
 
 #: So many jobs of a cluster are asked about, the rest are listed without figures.
@@ -31,7 +30,7 @@ class Figures:
     notes: tuple[str, ...] = ()
 
 
-def figures(api: Api, jobs: Sequence[DeployedJob], *, veil: Veil | None = None) -> Figures:
+def figures(api: Api, jobs: Sequence[DeployedJob]) -> Figures:
     """Ask each cluster's JobManager about its jobs that run, by a port-forward. Raises nothing."""
     by_cluster: dict[str, list[DeployedJob]] = {}
     for job in jobs:
@@ -41,7 +40,7 @@ def figures(api: Api, jobs: Sequence[DeployedJob], *, veil: Veil | None = None) 
     notes = []
     for cluster, running in sorted(by_cluster.items()):
         try:
-            with tunnel(api, cluster) as url, contextlib.closing(JobManager(url, veil=veil)) as jobmanager:
+            with tunnel(api, cluster) as url, contextlib.closing(JobManager(url)) as jobmanager:
                 for job in running[:_MOST]:
                     found[job.job_id] = vitals.read(jobmanager, job.job_id)
         except SdpError as error:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sdp_kernel.deploy.kubernetes import Api, Kind
     from sdp_kernel.deploy.resources import DeployedJob
+    from sdp_kernel.flink.veil import Veil
 
 WAIT_S, SAVEPOINT_S = 60.0, 300.0
 _POLL_S = 0.25
@@ -43,6 +44,7 @@ def set_state(
     force: bool = False,
     seconds: float = WAIT_S,
     on_look: Callable[[DeployedJob], None] | None = None,
+    veil: Veil | None = None,
 ) -> Verdict:
     """Suspend a job, or let it go on: ``spec.job.state`` is ``suspended`` or ``running``.
 
@@ -57,11 +59,13 @@ def set_state(
     """
     kind, resource = find(api, name)
     if (resource["spec"]["job"].get("state") or "running") == state:
-        return await_verdict(api, kind, resource, before=resource, seconds=seconds, on_look=on_look)
+        return await_verdict(
+            api, kind, resource, before=resource, seconds=seconds, on_look=on_look, veil=veil
+        )
     if not force:
         _refuse_managed(resource, "state", f'state = "{state}"', "spec", "job", "state")
     changed = _patch(api, kind, resource, {"spec": {"job": {"state": state}}})
-    return await_verdict(api, kind, changed, before=resource, seconds=seconds, on_look=on_look)
+    return await_verdict(api, kind, changed, before=resource, seconds=seconds, on_look=on_look, veil=veil)
 
 
 def restart(
@@ -71,6 +75,7 @@ def restart(
     force: bool = False,
     seconds: float = WAIT_S,
     on_look: Callable[[DeployedJob], None] | None = None,
+    veil: Veil | None = None,
 ) -> Verdict:
     """Restart a job by another ``spec.restartNonce``, as its ``upgradeMode`` says.
 
@@ -84,11 +89,16 @@ def restart(
     if not force:
         _refuse_managed(resource, "restart nonce", f"restart_nonce = {nonce}", "spec", "restartNonce")
     changed = _patch(api, kind, resource, {"spec": {"restartNonce": nonce}})
-    return await_verdict(api, kind, changed, before=resource, seconds=seconds, on_look=on_look)
+    return await_verdict(api, kind, changed, before=resource, seconds=seconds, on_look=on_look, veil=veil)
 
 
 def savepoint(
-    api: Api, name: str, *, directory: str | None = None, seconds: float = SAVEPOINT_S
+    api: Api,
+    name: str,
+    *,
+    directory: str | None = None,
+    seconds: float = SAVEPOINT_S,
+    veil: Veil | None = None,
 ) -> Savepoint:
     """Take a savepoint by a FlinkStateSnapshot, which stands for it from then on.
 
@@ -136,7 +146,7 @@ def savepoint(
             hint="update the operator, or take the savepoint with the JobManager: %jobs savepoint JOB",
             detail=error.message,
         ) from None
-    return _await_savepoint(api, job.name, made, seconds)
+    return _await_savepoint(api, job.name, made, seconds, veil)
 
 
 def delete(api: Api, name: str, *, force: bool = False, seconds: float = WAIT_S) -> str:
@@ -195,7 +205,9 @@ def _patch(api: Api, kind: Kind, resource: Mapping[str, Any], change: dict[str, 
         ) from None
 
 
-def _await_savepoint(api: Api, job: str, made: Mapping[str, Any], seconds: float) -> Savepoint:
+def _await_savepoint(
+    api: Api, job: str, made: Mapping[str, Any], seconds: float, veil: Veil | None
+) -> Savepoint:
     until, name = time.monotonic() + seconds, made["metadata"]["name"]
     while True:
         try:
@@ -208,11 +220,10 @@ def _await_savepoint(api: Api, job: str, made: Mapping[str, Any], seconds: float
         if state == "COMPLETED":
             return Savepoint(job, status.get("path") or "", name)
         if state in {"FAILED", "ABANDONED"}:
-            why = readable(status.get("error") or "") or "the job is gone, or stopped"
+            why = readable(status.get("error") or "", veil) or "the job is gone, or stopped"
             raise JobFailed(
                 f"the savepoint of {job} failed ({state.lower()}): {why}",
                 hint=f"FlinkStateSnapshot {name} has more",
-                detail=status.get("error") or "",
             )
         if time.monotonic() >= until:
             what = (

@@ -23,6 +23,8 @@ from sdp_kernel.flink.jobs import TERMINAL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sdp_kernel.flink.veil import Veil
+
 FLINK_STATE_SNAPSHOT = Kind("flink.apache.org", "v1beta1", "flinkstatesnapshots", "FlinkStateSnapshot")
 KINDS = {kind.name: kind for kind in (FLINK_SESSION_JOB, FLINK_DEPLOYMENT)}
 _PLACE = re.compile(r"\{\{\s*(name|namespace)\s*\}\}")
@@ -90,11 +92,11 @@ class DeployedJob:
         return {**asdict(self), "managers": list(self.managers)}
 
 
-def deployed_jobs(api: Api) -> list[DeployedJob]:
+def deployed_jobs(api: Api, *, veil: Veil | None = None) -> list[DeployedJob]:
     """List the jobs of the profile's namespace, by name.
 
     Session clusters are looked at for their ingress, and snapshots for the newest savepoint, as far as
-    the user may see them.
+    the user may see them. ``veil`` hides values in the operator's errors.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def deployed_jobs(api: Api) -> list[DeployedJob]:
     snapshots = _snapshots(api) if resources or deployments else []
     pages = {found["metadata"]["name"]: _ui(found) for found in deployments}
     resources += [found for found in deployments if found["spec"].get("job")]
-    jobs = [read(resource, snapshots=snapshots, pages=pages) for resource in resources]
+    jobs = [read(resource, snapshots=snapshots, pages=pages, veil=veil) for resource in resources]
     return sorted(jobs, key=lambda job: (job.name, job.kind))
 
 
@@ -158,6 +160,7 @@ def read(
     *,
     snapshots: Iterable[Mapping[str, Any]] = (),
     pages: Mapping[str, str] | None = None,
+    veil: Veil | None = None,
 ) -> DeployedJob:
     """Read a job's resource.
 
@@ -167,6 +170,8 @@ def read(
         FlinkStateSnapshots of the namespace.
     pages
         Flink UIs by FlinkDeployment.
+    veil
+        Hides values in the error.
     """
     meta, spec, status = resource["metadata"], resource["spec"], resource.get("status") or {}
     job, told = spec.get("job") or {}, status.get("jobStatus") or {}
@@ -193,7 +198,7 @@ def read(
         upgrade_mode=job.get("upgradeMode") or "stateless",
         savepoint=savepoint,
         checkpoint=checkpoint,
-        error=readable(status.get("error") or ""),
+        error=readable(status.get("error") or "", veil),
         managers=appliers(resource),
         current=(status.get("observedGeneration") or 0) >= meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
@@ -201,11 +206,13 @@ def read(
     )
 
 
-def readable(error: str) -> str:
+def readable(error: str, veil: Veil | None = None) -> str:
     """Return the reason in a status' ``error``: one line, without the Java stack."""
     said = reason(error)
     if "\n" in said:
-        said = faults.read([said]).reason or said.splitlines()[0]
+        said = faults.read([said], veil).reason or said.splitlines()[0]
+    if veil is not None:
+        said = veil.message(said)
     return " ".join(said.split())
 
 

@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.deploy.resources import DeployedJob, read, readable
+from sdp_kernel.deploy.resources import DeployedJob, read
 from sdp_kernel.errors import JobFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sdp_kernel.deploy.kubernetes import Api, Kind
+    from sdp_kernel.flink.veil import Veil
 
 _POLL_S = 0.25
 _STOPPED = {"SUSPENDED", "FINISHED", "CANCELED"}
@@ -40,6 +41,7 @@ def await_verdict(
     before: Mapping[str, Any] | None,
     seconds: float,
     on_look: Callable[[DeployedJob], None] | None = None,
+    veil: Veil | None = None,
 ) -> Verdict:
     """Wait until a job is what its resource asks for, or the operator says why not.
 
@@ -51,6 +53,8 @@ def await_verdict(
         It before the change, None where it was not there: an error that stood there already is old.
     on_look
         Called with each new state.
+    veil
+        Hides values in the operator's errors.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def await_verdict(
     resource: Mapping[str, Any] = applied
     shown: DeployedJob | None = None
     while True:
-        job = read(resource)
+        job = read(resource, veil=veil)
         if on_look is not None and job != shown:
             on_look(job)
         shown = job
@@ -87,10 +91,9 @@ def _status(resource: Mapping[str, Any] | None) -> Mapping[str, Any]:
 def _raise_if_failed(job: DeployedJob, error: str, stale: str, *, answered: bool) -> None:
     if error and (answered or error != stale):
         raise JobFailed(
-            f"the Flink operator could not run {job.name}: {readable(error)}",
+            f"the Flink operator could not run {job.name}: {job.error}",
             job_id=job.job_id,
             hint="mend what it names and apply again; the resource stays as it is now",
-            detail=error,
         )
     if answered and (job.lifecycle in {"FAILED", "ROLLED_BACK"} or job.job_state == "FAILED"):
         back = job.lifecycle == "ROLLED_BACK"

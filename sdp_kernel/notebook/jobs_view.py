@@ -22,7 +22,7 @@ _TONES = {
     "RUNNING": "run", "running": "run", "submitted": "run", "FINISHED": "good", "finished": "good",
     "FAILED": "bad", "failed": "bad", "FAILING": "bad", "RESTARTING": "warn", "UNKNOWN": "warn",
 }  # fmt: skip
-_FIGURES = ("records", "lag", "watermark", "checkpoints", "backpressure", "restarts")
+FIGURES = ("records", "lag", "watermark", "checkpoints", "backpressure", "restarts")
 _OPEN = "Flink UI"
 _ID = 8
 _NAME = 60
@@ -47,7 +47,7 @@ def queries_bundle(
     url
         The JobManager's address.
     """
-    header = ("query", "state", "for", "rows", "changes", "changes/s", *_FIGURES, "job")
+    header = ("query", "state", "for", "rows", "changes", "changes/s", *FIGURES, "job")
     right = (False, False, True, True, True, True, True, True, False, True, True, True, False)
     rows: list[list[Any]] = []
     links: list[str] = []
@@ -55,11 +55,11 @@ def queries_bundle(
     for query in reversed(queries):
         vitals = query.vitals
         state = _query_state(query)
-        name = query.name or _short(query.statement.text)
+        name = query.name or short(query.statement.text)
         elapsed = query.elapsed if query.over() else time.time() - query.started
         rate = number(query.changes / elapsed) if elapsed > 0 else ""
-        rows.append([name, state, _duration(elapsed), f"{len(query):,}", f"{query.changes:,}", rate,
-                     *_figures(vitals), (query.job_id or "")[:_ID]])  # fmt: skip
+        rows.append([name, state, duration(elapsed), f"{len(query):,}", f"{query.changes:,}", rate,
+                     *figures(vitals), (query.job_id or "")[:_ID]])  # fmt: skip
         links.append(job_link(url, query.job_id) if query.job_id and _has_page(vitals) else "")
         states.append(query.state)
     running = sum(not query.over() for query in queries)
@@ -70,8 +70,8 @@ def queries_bundle(
         *_cluster(cluster),
     ]
     nothing = "no query has run yet"
-    shown = _without_empty(header, rows, right)
-    table = _linked(*shown, links, states) if rows else note(nothing)
+    shown = without_empty(header, rows, right)
+    table = linked(*shown, links, states) if rows else note(nothing)
     return panel(head, table), _text(nothing, *shown, cluster, url)
 
 
@@ -92,7 +92,7 @@ def jobs_bundle(
     cluster
         Slots and memory, where they are known.
     """
-    header = ("job", "state", "for", "slots", *_FIGURES, "id")
+    header = ("job", "state", "for", "slots", *FIGURES, "id")
     right = (False, False, True, True, True, True, False, True, True, True, False)
     rows = []
     all_jobs, ended = jobs, 0
@@ -104,8 +104,8 @@ def jobs_bundle(
     for job in jobs:
         vitals = vitals_by_id.get(job.id)
         slots = vitals.slots if vitals is not None and not job.done else ""
-        rows.append([_short(job.name), _job_state(job, vitals), _duration(job.duration_ms / 1000), slots,
-                     *_figures(vitals), job.id[:_ID]])  # fmt: skip
+        rows.append([short(job.name), _job_state(job, vitals), duration(job.duration_ms / 1000), slots,
+                     *figures(vitals), job.id[:_ID]])  # fmt: skip
     links = [job_link(url, job.id) for job in jobs]
     running = len(all_jobs) - ended
     head = [
@@ -116,19 +116,17 @@ def jobs_bundle(
     ]
     older = f"{ended - _ENDED} older jobs that have ended are in {_OPEN}" if ended > _ENDED else ""
     nothing = "the cluster knows no job"
-    shown = _without_empty(header, rows, right)
-    table = _linked(*shown, links, [job.state for job in jobs]) if rows else note(nothing)
+    shown = without_empty(header, rows, right)
+    table = linked(*shown, links, [job.state for job in jobs]) if rows else note(nothing)
     text = _text(nothing, *shown, cluster, url)
     return panel(head, table, note(older)), "\n".join(filter(None, [text, older]))
 
 
-def _without_empty(
+def without_empty(
     header: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[bool]
 ) -> tuple[list[str], list[list[Any]], list[bool]]:
     """Leave out the columns of figures that no row has."""
-    kept = [
-        at for at, name in enumerate(header) if name not in _FIGURES or any(row[at] != "" for row in rows)
-    ]
+    kept = [at for at, name in enumerate(header) if name not in FIGURES or any(row[at] != "" for row in rows)]
     return [header[at] for at in kept], [[row[at] for at in kept] for row in rows], [right[at] for at in kept]
 
 
@@ -146,7 +144,8 @@ def _query_state(query: Query) -> str:
     return f"{state} (background)" if query.background and not query.over() else state
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return text on one line, cut."""
     flat = " ".join(text.split())
     return flat if len(flat) <= _NAME else f"{flat[: _NAME - 1]}…"
 
@@ -162,10 +161,10 @@ def _has_page(vitals: Vitals | None) -> bool:
     return vitals is None or vitals.job_state != "UNKNOWN"
 
 
-def _figures(vitals: Vitals | None) -> list[str]:
+def figures(vitals: Vitals | None) -> list[str]:
     """Return records, lag, watermark, checkpoints, back pressure and restarts, as text."""
     if vitals is None or vitals.job_state == "UNKNOWN":
-        return [""] * len(_FIGURES)
+        return [""] * len(FIGURES)
     failed = f", {vitals.failed_checkpoints} failed" if vitals.failed_checkpoints else ""
     size = f" ({humanize.naturalsize(vitals.state_bytes, binary=True)})" if vitals.state_bytes else ""
     checkpoints = f"{vitals.checkpoints}{size}{failed}" if vitals.checkpoints or failed else ""
@@ -190,7 +189,8 @@ def _watermark(vitals: Vitals) -> str:
     return f"{moment(vitals.watermark)}{behind}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a duration as a clock, with days before it."""
     whole = int(seconds)
     days, rest = divmod(whole, 86_400)
     clock = f"{rest // 3600:02d}:{rest % 3600 // 60:02d}:{rest % 60:02d}"
@@ -210,7 +210,7 @@ def _heap(used: int, most: int) -> str:
     return f"{humanize.naturalsize(used, binary=True)} of {humanize.naturalsize(most, binary=True)}"
 
 
-def _linked(
+def linked(
     header: Sequence[str],
     rows: Sequence[Sequence[Any]],
     right: Sequence[bool],

@@ -8,6 +8,7 @@ from IPython.core.error import UsageError as BadUsage
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from sdp_kernel.notebook import deployed_magics
 from sdp_kernel.notebook.arguments import check_variable, pairs, parsed
 
 if TYPE_CHECKING:
@@ -152,13 +153,21 @@ class SqlMagics(Magics):
         display.show(*jobs_view.queries_bundle(listed, workbench.jobmanager.url, workbench.cluster_vitals()))
 
     @magic_arguments()
-    @argument("action", nargs="?", choices=["cancel", "stop", "savepoint"], help="what to do with a job")
+    @argument(
+        "action",
+        nargs="?",
+        help="what to do with a job",
+        choices=["cancel", "stop", "savepoint", *deployed_magics.ACTIONS],
+    )
     @argument("job", nargs="?", help="the job's id or its beginning, its name, or a query's name")
+    @argument("--profile", metavar="NAME", help="the jobs on a profile's Kubernetes, by their resources")
+    @argument("--yes", action="store_true", help="confirm a change on Kubernetes")
+    @argument("--force", action="store_true", help="change what Terraform manages as well")
     @argument("--to", metavar="DIRECTORY", help="where savepoints are written; the cluster's own otherwise")
     @argument("--drain", action="store_true", help="stop: let windows fire first, as at the end of the data")
     @line_magic
     def jobs(self, line: str) -> None:
-        """List the session cluster's jobs; cancel one, stop it with a savepoint, or take a savepoint."""
+        """List the session cluster's jobs, or those on Kubernetes; end one, or take a savepoint of it."""
         from sdp_kernel.notebook import display, html, jobs_view  # noqa: PLC0415
 
         args = parsed(self.jobs, line)
@@ -166,9 +175,12 @@ class SqlMagics(Magics):
             raise BadUsage("--drain goes with %jobs stop JOB alone")
         if args.to and args.action not in {"stop", "savepoint"}:
             raise BadUsage("--to goes with %jobs stop JOB and %jobs savepoint JOB alone")
-        workbench = self._main.workbench
         if args.action and not args.job:
             raise BadUsage(f"%jobs {args.action} JOB")
+        if deployed_magics.is_meant(args):
+            deployed_magics.run(args, lambda: self._main.workbench)
+            return
+        workbench = self._main.workbench
         if args.action == "cancel":
             workbench.cancel(args.job)
         elif args.action:

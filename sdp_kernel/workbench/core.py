@@ -1,6 +1,7 @@
 """The workbench: one profile, opened.
 
-What it does with topics is in ``kafka_side``, with queries and jobs in ``sql_side``.
+What it does with topics is in ``kafka_side``, with queries and jobs in ``sql_side``, with Kubernetes in
+``deploy_side``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdp_kernel import settings as settings_
 from sdp_kernel.errors import NotValidated, StatementError
+from sdp_kernel.workbench.deploy_side import DeploySide
 from sdp_kernel.workbench.kafka_side import KafkaSide
 from sdp_kernel.workbench.opening import open_session
 from sdp_kernel.workbench.session_clusters import clusters
@@ -93,7 +95,7 @@ def _fragments(profile: settings_.Profile) -> dict[str, str]:
     }
 
 
-class Workbench(KafkaSide, SqlSide):
+class Workbench(KafkaSide, SqlSide, DeploySide):
     """One profile, opened: its gateway session, its Kafka clusters, its queries.
 
     Parts are opened when first used. Also a context manager.
