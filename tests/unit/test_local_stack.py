@@ -26,7 +26,7 @@ def test_the_lock_file_names_every_jar_of_a_group_once_with_hash_and_size():
     for group in groups.values():
         assert len({row["coordinate"] for row in group}) == len(group)
     assert all(len(row["sha256"]) == 64 and row["size"] > 0 for row in rows)
-    assert "http" not in artifacts.LOCK_FILE.read_text()
+    assert "://" not in artifacts.LOCK_FILE.read_text()
 
 
 def test_a_jar_that_is_not_the_locked_one_is_refused_and_not_kept(tmp_path, monkeypatch):
