@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ _LAST_NAMES = ("Abe", "Brandt", "Costa", "Dubois", "Eze", "Fischer", "Garcia", "
 _TIERS = ("gold", "silver", "silver", "bronze", "bronze", "bronze")
 _ODD_CUSTOMER = "<b>Müller & Söhne</b>"  # every front end that shows it has to escape it
 _LATE_SHARE = 0.03
+#: A topic that does not grow for so long is not being filled.
+_SETTLES_S = 0.5
 _FLUSH_SECONDS = 60
 # The times lie in the past: without this the brokers would delete the records within minutes.
 _KEEP = {"retention.ms": "-1"}
@@ -63,19 +66,32 @@ def seed(bootstrap: str, *, orders: int = 2000, quotes: int = 3000, customers: i
     cluster = Cluster(KafkaCluster("example", {"bootstrap.servers": bootstrap}))
     cluster.metadata()
     topics = {
-        "orders": (3, _KEEP, _orders(orders, customers)),
-        "quotes": (2, _KEEP, _quotes(quotes)),
-        "customers": (1, {**_KEEP, "cleanup.policy": "compact"}, _customers(customers)),
+        "orders": (3, _KEEP, orders, _orders(orders, customers)),
+        "quotes": (2, _KEEP, quotes, _quotes(quotes)),
+        "customers": (1, {**_KEEP, "cleanup.policy": "compact"}, customers, _customers(customers)),
     }
     held: dict[str, int] = {}
-    for topic, (partitions, config, rows) in topics.items():
+    for topic, (partitions, config, wanted, rows) in topics.items():
         created = cluster.create_topic(topic, partitions, config)
-        there = 0
-        if not created:
-            marks = cluster.watermarks(topic, cluster.partitions(topic))
-            there = sum(high - low for low, high in marks.values())
+        there = 0 if created else _held(cluster, topic, wanted)
         held[topic] = there or _send(cluster, topic, partitions, rows)
     return held
+
+
+def _held(cluster: Cluster, topic: str, wanted: int) -> int:
+    """Return how many records a topic has; of one with fewer than ``wanted``, when it grows no more.
+
+    Another process may be filling it just now.
+    """
+    before = -1
+    until = time.monotonic() + _FLUSH_SECONDS
+    while True:
+        marks = cluster.watermarks(topic, cluster.partitions(topic))
+        there = sum(high - low for low, high in marks.values())
+        if there >= wanted or there in {0, before} or time.monotonic() > until:
+            return there
+        before = there
+        time.sleep(_SETTLES_S)
 
 
 def _send(cluster: Cluster, topic: str, partitions: int, rows: Iterator[_Row]) -> int:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -25,6 +27,26 @@ def test_seeding_again_changes_nothing(cluster: Cluster, stack: Any) -> None:
     before = {t: describe_topic(cluster, t).messages for t in ("orders", "quotes", "customers")}
     assert seed(stack.kafka, orders=1) == before
     assert all(before.values())
+
+
+def test_a_topic_that_another_process_fills_is_counted_when_that_is_done(
+    cluster: Cluster, topic_name: str, produce: Any
+) -> None:
+    produce(topic_name, [("1", "{}")] * 5)
+    producer = cluster.producer({})
+
+    def fill() -> None:
+        for _ in range(30):
+            producer.produce(topic_name, b"{}", b"1")
+            producer.flush(10)
+            time.sleep(0.02)
+
+    other = threading.Thread(target=fill)
+    other.start()
+    try:
+        assert examples._held(cluster, topic_name, 100) == 35
+    finally:
+        other.join()
 
 
 def test_the_rows_are_the_same_everywhere() -> None:
