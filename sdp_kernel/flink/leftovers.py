@@ -1,4 +1,4 @@
-"""Deletes what kernels that are gone have left under a project's state directory: rows of batches, frames.
+"""Deletes what gone kernels have left under a project's state directory: batches' rows, frames, ledgers.
 
 A kernel that is killed cannot tidy up. What a living one may use stays, and so does everything of which
 that cannot be told.
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: What names no process is left alone until nothing in it has changed for so long.
 _QUIET_S = 86_400.0
+#: A ledger, which says what a notebook once ran, is kept for so long after its last statement.
+_LEDGER_S = 30 * 86_400.0
 _OF_SESSION = re.compile(r".+-(\d+)-[0-9a-f]{8}")
 _OF_PART = re.compile(r"\..+\.(\d+)")
 
@@ -40,7 +42,7 @@ def sweep(state_dir: Path, jobmanager: JobManager | None) -> list[Path]:
         Asked whether jobs run, which may read frames; None leaves frames alone.
     """
     with contextlib.suppress(OSError, psutil.Error):
-        doomed = [*_spools(state_dir), *_frames(state_dir, jobmanager)]
+        doomed = [*_spools(state_dir), *_frames(state_dir, jobmanager), *_ledgers(state_dir)]
         for path in doomed:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -81,6 +83,16 @@ def _frames(state_dir: Path, jobmanager: JobManager | None) -> list[Path]:
         return parts
     used = "".join(path.read_text("utf-8", "replace") for path in _ledgers_in_use(state_dir))
     return parts + [path for path in old if path.name not in used]
+
+
+def _ledgers(state_dir: Path) -> list[Path]:
+    """Return the ledgers of kernels that are gone which nothing was added to for thirty days."""
+    since, used = time.time() - _LEDGER_S, _ledgers_in_use(state_dir)
+    return [
+        path
+        for path in _entries(state_dir / "ledgers")
+        if path.suffix == ".jsonl" and path not in used and path.lstat().st_mtime < since
+    ]
 
 
 def _ledgers_in_use(state_dir: Path) -> set[Path]:

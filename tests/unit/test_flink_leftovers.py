@@ -106,5 +106,22 @@ def test_frames_stay_while_a_job_runs_that_may_read_them(tmp_path, frames, jobma
     assert [path.name.split("-")[1] for path in sweep(tmp_path, jobmanager)] == ["cut"]
 
 
+def test_ledgers_go_thirty_days_after_their_last_statement_unless_a_session_has_them(tmp_path):
+    ledgers = tmp_path / "ledgers"
+    gone, young, taken, living, strange = (
+        put(ledgers / name, days=days)
+        for name, days in (
+            (f"local-{GONE}-00000000.jsonl", 31),
+            (f"local-{GONE}-11111111.jsonl", 29),
+            (f"local-{GONE}-22222222.jsonl", 31),
+            (f"local-{os.getpid()}-33333333.jsonl", 31),
+            ("notes.txt", 31),
+        )
+    )
+    record(tmp_path, f"local-{GONE}-22222222", GONE, str(taken))
+    assert sweep(tmp_path, None) == [gone]
+    assert sorted(ledgers.iterdir()) == sorted([young, taken, living, strange])
+
+
 def test_there_is_nothing_to_sweep_in_a_new_project(tmp_path):
     assert sweep(tmp_path, Idle()) == []
