@@ -100,7 +100,8 @@ def declare(
     else:
         create = text_ddl(name, table, columns)
     drops = "".join(f"DROP TEMPORARY {kind} IF EXISTS {identifier(name)};\n" for kind in ("TABLE", "VIEW"))
-    session.execute((drops + create).replace("${", "$${"))
+    if session.execute((drops + create).replace("${", "$${")).state == "interrupted":
+        raise KeyboardInterrupt
     return FrameTable(name, table.num_rows, columns, file)
 
 

@@ -23,6 +23,7 @@ from sdp_kernel.flink.frame_table import (
 )
 from sdp_kernel.flink.frame_types import sql_type, texts
 from sdp_kernel.flink.ledger import Entry, Ledger
+from sdp_kernel.flink.query import Query
 from sdp_kernel.flink.script import split
 
 
@@ -184,6 +185,9 @@ class Recording:
         for statement in split(text):
             self.ran.append(statement)
             self.ledger.record(statement, cell=None, source=text, parameters={})
+        query = Query(text, self.ran[-1])
+        query.finish("ok")
+        return query
 
 
 def test_a_frame_replaces_itself_and_is_told_from_the_users_own(tmp_path):

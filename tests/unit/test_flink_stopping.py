@@ -8,8 +8,10 @@ import threading
 import time
 
 import httpx
+import pyarrow as pa
 import pytest
 
+from sdp_kernel.flink.frame_table import declare
 from sdp_kernel.flink.gateway import Gateway
 from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.flink.session import Session
@@ -141,10 +143,11 @@ def interrupted():
 
         thread = threading.Thread(target=interrupt)
         thread.start()
-        query = cell(*args, **kwargs)
-        done.set()
-        thread.join()
-        return query
+        try:
+            return cell(*args, **kwargs)
+        finally:
+            done.set()
+            thread.join()
 
     yield run
     signal.signal(signal.SIGINT, before)
@@ -360,3 +363,12 @@ def test_nobody_at_the_gateway_is_no_error_of_a_query_that_was_asked_to_end(sess
     assert cluster.reached.wait(20)
     query.stop()
     assert (query.state, query.error) == ("stopped", None)
+
+
+def test_an_interrupt_while_a_frame_is_declared_keeps_its_query_from_running(
+    session, cluster, interrupted, tmp_path
+):
+    frame = pa.table({"n": [1]})
+    cluster.hold("submit")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(cluster.reached.is_set, 2, declare, session, "t", frame, tmp_path, shared_disk=False)
