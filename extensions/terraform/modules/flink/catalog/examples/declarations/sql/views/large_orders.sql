@@ -1,0 +1,2 @@
+CREATE VIEW large_orders AS
+SELECT id, symbol, amount FROM orders WHERE amount >= 1000;
