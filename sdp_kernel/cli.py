@@ -21,6 +21,7 @@ from sdp_kernel.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sdp_kernel.local.info import ComponentStatus
     from sdp_kernel.local.stack import Stack
     from sdp_kernel.workbench import Workbench
 
@@ -94,25 +95,44 @@ def down(*, purge: bool) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(*, as_json: bool) -> None:
-    """Show the stack's health, ports and memory; exits with 1 unless all of it runs."""
+    """Show the stack's health, ports and memory; exits with 1 unless all of it runs.
+
+    What leads to session clusters on Kubernetes is shown where it was started.
+    """
+    from sdp_kernel.deploy.place import places  # noqa: PLC0415
+
     state = _stack().status()
+    remote = {name: place.status() for name, place in places(settings.load().state_dir)}
     if as_json:
-        rows = [
-            {"name": c.name, "state": c.state, "healthy": c.healthy, "port": c.port, "pid": c.pid,
-             "memory": c.memory, "detail": c.detail}
-            for c in state.components
-        ]  # fmt: skip
-        click.echo(json.dumps({"components": rows, "memory": state.memory}, indent=2))
+        shown = {"components": [_as_json(c) for c in state.components], "memory": state.memory}
+        click.echo(
+            json.dumps(
+                {**shown, "clusters": {k: [_as_json(c) for c in v] for k, v in remote.items()}}, indent=2
+            )
+        )
     else:
         click.echo(f"{'component':<12} {'state':<9} {'port':>6} {'memory':>8} {'pid':>8}")
         for c in state.components:
-            memory = f"{c.memory / 2**20:.0f} MB" if c.memory else "-"
-            click.echo(f"{c.name:<12} {c.state:<9} {c.port or '-':>6} {memory:>8} {c.pid or '-':>8}")
-            if c.detail:
-                click.echo(f"  {c.detail}")
+            _print_component(c)
         click.echo(f"{'in all':<12} {'':<9} {'':>6} {state.memory / 2**20:.0f} MB")
+        for name, components in remote.items():
+            click.echo(f"session cluster of profile {name}")
+            for c in components:
+                _print_component(c)
     if not all(c.healthy for c in state.components):
         sys.exit(1)
+
+
+def _as_json(c: ComponentStatus) -> dict[str, Any]:
+    return {"name": c.name, "state": c.state, "healthy": c.healthy, "port": c.port, "pid": c.pid,
+            "memory": c.memory, "detail": c.detail}  # fmt: skip
+
+
+def _print_component(c: ComponentStatus) -> None:
+    memory = f"{c.memory / 2**20:.0f} MB" if c.memory else "-"
+    click.echo(f"{c.name:<12} {c.state:<9} {c.port or '-':>6} {memory:>8} {c.pid or '-':>8}")
+    if c.detail:
+        click.echo(f"  {c.detail}")
 
 
 @main.command()

@@ -47,7 +47,8 @@ class ApiServer:
 
     directory: Path
     users: dict[str, tuple[str, str]] = field(default_factory=dict)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
     port: int = 0
     node_port: int = 0
 
@@ -86,16 +87,26 @@ class ApiServer:
         self._await_ready()
 
     def _spawn(self, name: str, *arguments: str) -> None:
-        with (self.directory / f"{name}.log").open("wb") as log:
-            self.processes.append(
-                subprocess.Popen(
-                    [tools.cluster_binary(name), *arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+        self.commands[name] = arguments
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [tools.cluster_binary(name), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
+
+    def stop_part(self, name: str) -> None:
+        """Kill one of ``kube-apiserver`` and ``node``, as a crash would; :meth:`start_part` brings it back."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+    def start_part(self, name: str) -> None:
+        """Start a part again, at the port it had; returns once the server is ready."""
+        self._spawn(name, *self.commands[name])
+        self._await_ready()
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _READY_S
@@ -107,7 +118,7 @@ class ApiServer:
                 connection.request("GET", "/readyz", headers={"Authorization": f"Bearer {ADMIN}-token"})
                 if connection.getresponse().status == 200:
                     return
-            dead = [process for process in self.processes if process.poll() is not None]
+            dead = [process for process in self.processes.values() if process.poll() is not None]
             if dead or time.monotonic() > deadline:
                 tails = [log.read_text()[-1500:] for log in sorted(self.directory.glob("*.log"))]
                 self.stop()
@@ -124,7 +135,7 @@ class ApiServer:
 
     def stop(self) -> None:
         """End all of it, the server before its etcd."""
-        for process in reversed(self.processes):
+        for process in reversed(self.processes.values()):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
