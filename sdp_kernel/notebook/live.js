@@ -15,6 +15,8 @@ function initialize({ model, signal }) {
   const queue = new Set(); // views to draw, one for each animation frame
   const seen = new Set(); // mounts in the viewport
   const mounts = new WeakMap(); // root → mount
+  const places = new CSSStyleSheet(); // a rule for each view that is drawn
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, places];
   let told = "";
   let greeted = -Infinity; // when hello was said; Infinity once it is answered
   let drawing = 0;
@@ -29,6 +31,25 @@ function initialize({ model, signal }) {
     }
     tell();
   });
+
+  // An output that the kernel redraws is hidden at once, and as high as the view that takes its place, so
+  // that the front end lays out no table that nobody will see.
+  const sizes = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) {
+      const view = mounts.get(target)?.view;
+      if (view?.rule && contentRect.height) view.rule.style.minHeight = `${contentRect.height}px`;
+    }
+  });
+
+  function keepPlace(mount) {
+    const { view } = mount;
+    if (view.rule) return;
+    const redrawn = `.sdp-live-${view.id}:not(.sdp-live-on)`;
+    places.insertRule(`${redrawn} > * { display: none; }`);
+    places.insertRule(`${redrawn} { min-height: 0; }`);
+    view.rule = places.cssRules[0];
+    sizes.observe(mount.root);
+  }
 
   // A comm that cannot be sent to stays so: its kernel has been restarted, or is gone.
   function say(content) {
@@ -179,6 +200,7 @@ function initialize({ model, signal }) {
           mount.drawer.draw(view.frame);
           mount.drawn = true;
           mount.host.classList.add("sdp-live-on");
+          keepPlace(mount);
         } catch (reason) {
           console.error("sdp: live view", reason);
         }
@@ -224,6 +246,8 @@ function initialize({ model, signal }) {
     document.removeEventListener("focusin", onFocus);
     window.removeEventListener("pagehide", onLeave);
     watcher.disconnect();
+    sizes.disconnect();
+    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((sheet) => sheet !== places);
     for (const view of views.values()) {
       view.frame = null;
       for (const mount of view.hosts.values()) {

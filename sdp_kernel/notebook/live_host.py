@@ -42,6 +42,8 @@ _STATIC_S, _STATIC_LATER_S, _STATIC_SOON_S = 0.5, 2.0, 10.0
 _SAVED_S, _SAVED_SPREAD = 45.0, 30.0
 #: The first time sooner, so that a file saved early has rows.
 _SAVED_FIRST = (4.0, 4.0)
+#: And one output at a time, since the page takes each in with its whole table.
+_SAVED_APART_S = 0.5
 #: Drawing takes a tenth of the time at most; what took long only once, such as an import, is forgiven.
 _SHARE = 10.0
 #: A page that has been silent for so long is gone; browsers wake hidden pages once a minute.
@@ -184,6 +186,7 @@ class Host:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._looker: threading.Thread | None = None
+        self._next_saved = 0.0
         self.parts: dict[str, Callable[[], dict[str, str]]] = {}
         self._sending: frozenset[str] = frozenset()
 
@@ -314,10 +317,11 @@ class Host:
                 view.next_frame = now + view.frames.wait(time.monotonic() - now, least)
                 if frame is not None:
                     self._send({"kind": "frame", "id": view.id, **frame})
-            if not view.ended and now >= view.next_static:
+            if not view.ended and now >= max(view.next_static, self._next_saved if mounted else 0.0):
                 began = time.monotonic()
                 if not mounted or view.next_static:
                     view.redraw()
+                    self._next_saved = now + _SAVED_APART_S if mounted else self._next_saved
                 soon = _STATIC_S if now - view.started < _STATIC_SOON_S else _STATIC_LATER_S
                 if mounted:
                     usual, spread = (_SAVED_S, _SAVED_SPREAD) if view.shown_before else _SAVED_FIRST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -264,6 +265,25 @@ def test_the_saved_html_gets_rows_soon_also_while_a_page_shows_the_view(host, mo
     for _ in range(2):
         assert drawn.acquire(timeout=10)
     view.ended = True
+
+
+def test_a_page_takes_in_the_saved_html_of_one_output_at_a_time(host, monkeypatch):
+    monkeypatch.setattr(live_host, "_SAVED_FIRST", (0.1, 0.0))
+    views, at = [Recorded(query_of(inserts(1))) for _ in range(3)], []
+    for view in views:
+        monkeypatch.setattr(view, "redraw", lambda: at.append(time.monotonic()))
+        view.next_static = 0.001  # it has been drawn in its cell
+        host._views[view.id] = view
+    shown = [view.id for view in views]
+    host._take(None, {"event": "alive", "page": "p", "mounted": shown, "seen": shown}, [])
+    until = time.monotonic() + 10
+    while len(at) < 3 and time.monotonic() < until:
+        time.sleep(0.02)
+    for view in views:
+        view.ended = True
+    apart = [after - before for before, after in zip(at, at[1:], strict=False)]
+    assert len(apart) >= 2
+    assert min(apart) >= live_host._SAVED_APART_S - 0.01
 
 
 @pytest.mark.parametrize(
