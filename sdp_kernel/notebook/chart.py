@@ -183,6 +183,7 @@ class LiveChart(LiveView):
             return {"text/html": markup + note, "text/plain": text}
         if last:
             png, _ = chart_spec.picture(saved)
-            return {"application/vnd.vegalite.v5+json": saved, "image/png": png, "text/plain": text}
+            themed = chart_spec.themed(saved)
+            return {"application/vnd.vegalite.v5+json": themed, "image/png": png, "text/plain": text}
         data = base64.b64encode(chart_spec.svg_of(saved).encode()).decode()
         return {"text/html": f'<img alt="chart" src="data:image/svg+xml;base64,{data}">', "text/plain": text}

@@ -28,6 +28,9 @@ CHANNELS = (
 ROWS = "rows"
 _Kind = Literal["temporal", "quantitative", "nominal"]
 TYPES = {"T": "temporal", "Q": "quantitative", "N": "nominal", "O": "ordinal"}
+#: Colours of a page: JupyterLab's, VS Code's, or such as can be read on white and on black.
+_TEXT = "var(--jp-ui-font-color1, var(--vscode-foreground, #808080))"
+_WEAK = "var(--jp-border-color2, var(--vscode-panel-border, #80808060))"
 _WIDTH, _HEIGHT = 640, 320
 #: A tooltip would take these column names for its heading, and for the address of a picture.
 _TAKEN = {"title", "image"}
@@ -191,6 +194,24 @@ def with_rows(built: dict[str, Any], rows: list[dict[str, Any]], title: str, sub
         "datasets": {ROWS: rows},
         "title": {"text": title, "subtitle": subtitle, "anchor": "start"},
     }
+
+
+def themed(saved: dict[str, Any]) -> dict[str, Any]:
+    """Return a specification in the colours of the page that shows it, light or dark.
+
+    They are CSS, which Vega's pictures in SVG take and those in canvas do not.
+    """
+    text = {"labelColor": _TEXT, "titleColor": _TEXT}
+    config = {
+        **saved.get("config", {}),
+        "background": "transparent",
+        "axis": {**text, "gridColor": _WEAK, "domainColor": _WEAK, "tickColor": _WEAK},
+        "legend": text,
+        "header": text,
+        "title": {"color": _TEXT, "subtitleColor": _TEXT},
+        "view": {**saved.get("config", {}).get("view", {}), "stroke": _WEAK},
+    }
+    return {**saved, "config": config, "usermeta": {"embedOptions": {"renderer": "svg"}}}
 
 
 def picture(saved: dict[str, Any]) -> tuple[str, str]:

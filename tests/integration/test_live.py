@@ -201,7 +201,7 @@ def test_a_million_changes_leave_the_page_responsive_and_the_kernel_small(notebo
 
 def test_a_chart_follows_its_query_and_is_a_chart_in_the_saved_file(notebook):
     page, path = notebook(
-        "%%flinksql q --timeout 20 --chart line x=window_end y=avg.price color=side[0]\n"
+        "%%flinksql q --timeout 40 --chart line x=window_end y=avg.price color=side[0]\n"
         "SELECT window_end, MOD(n, 2) AS `side[0]`, AVG(price) AS `avg.price` FROM "
         "TABLE(TUMBLE(TABLE ticks, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY window_start, window_end, MOD(n, 2)"
     )
@@ -215,6 +215,19 @@ def test_a_chart_follows_its_query_and_is_a_chart_in_the_saved_file(notebook):
     page.wait(
         "return document.querySelector('.jp-RenderedVegaCommon5 canvas, .jp-RenderedVegaCommon5 svg')", 20
     )
+    colours = (
+        "const p = document.querySelector('.jp-RenderedVegaCommon5'), s = p.querySelector('svg.marks');"
+        "p.style.color = 'var(--jp-ui-font-color1)';"
+        "return [getComputedStyle(s.querySelector('.role-axis-label text')).fill, getComputedStyle(p).color,"
+        " getComputedStyle(s).backgroundColor]"
+    )
+    light = page.js(colours)
+    page.command("apputils:change-theme", theme="JupyterLab Dark")
+    page.wait("return document.body.dataset.jpThemeLight === 'false'", 20)
+    dark = page.wait(f"const f = () => {{ {colours} }}; const c = f(); return c[0] !== {light[0]!r} && c", 20)
+    page.command("apputils:change-theme", theme="JupyterLab Light")
+    assert light[0] == light[1] != dark[0] == dark[1]
+    assert light[2] == dark[2] == "rgba(0, 0, 0, 0)"
     saved = save(page, path)
     (output,) = saved["cells"][2]["outputs"]
     assert set(output["data"]) == {"application/vnd.vegalite.v5+json", "image/png", "text/plain"}
@@ -237,6 +250,33 @@ def test_a_notebook_executed_without_a_front_end_holds_tables_and_charts(stack, 
     assert "stopped at limit" in page
     assert "data:image/png" in page
     assert "model_id" not in page
+
+
+def test_papermill_fills_in_parameters_and_fails_where_a_cell_fails(stack, tmp_path):
+    pytest.importorskip("papermill")
+    write_settings(tmp_path, stack)
+    cells = [
+        "most = 10",
+        "%load_ext sdp_kernel",
+        TICKS,
+        "%%flinksql q --limit 40 --param most=$most\nSELECT n FROM ticks WHERE n > ${most}",
+        "print(len(q), q.df.n.min())",
+        "%%flinksql\nSELECT nope FROM ticks",
+    ]
+    write_notebook(tmp_path / "run.ipynb", cells)
+    notebook = nbformat.read(tmp_path / "run.ipynb", as_version=4)
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(notebook, tmp_path / "run.ipynb")
+    command = [sys.executable, "-m", "papermill", "run.ipynb", "done.ipynb", "-p", "most", "7"]
+    ran = subprocess.run(command, cwd=tmp_path, timeout=180, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "Column 'nope' not found" in ran.stderr
+    done = nbformat.read(tmp_path / "done.ipynb", as_version=4)
+    outputs = [output for cell in done.cells for output in cell.get("outputs", ())]
+    assert any(output.get("text", "") == "40 8\n" for output in outputs)
+    assert any(
+        "stopped at limit, 40 rows" in output.get("data", {}).get("text/plain", "") for output in outputs
+    )
 
 
 def test_plain_ipython_draws_once_as_text(stack, tmp_path):

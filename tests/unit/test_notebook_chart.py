@@ -176,6 +176,11 @@ def test_the_saved_chart_holds_its_data_and_says_where_the_query_stands():
     saved = bundle["application/vnd.vegalite.v5+json"]
     assert len(saved["datasets"]["rows"]) == 4
     assert saved["title"]["subtitle"].startswith("finished, 4 rows")
+    assert saved["config"]["background"] == "transparent"
+    assert saved["config"]["axis"]["labelColor"].startswith("var(--jp-ui-font-color1")
+    assert saved["usermeta"]["embedOptions"]["renderer"] == "svg"  # a canvas knows no variables of CSS
+    drawn = base64.b64decode(bundle["image/png"])
+    assert drawn.startswith(b"\x89PNG")
 
 
 def test_vega_for_the_page_is_made_once_and_loads_nothing(monkeypatch, tmp_path):
