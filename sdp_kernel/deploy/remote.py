@@ -187,7 +187,7 @@ class Remote:
         return Stack(
             self.place.directory,
             components=("gateway",),
-            settings=dataclasses.replace(self._local, with_=()),
+            settings=dataclasses.replace(self._local, with_=(), flink={}),
             ports={"jobmanager": port},
             configuration=configuration,
         )
