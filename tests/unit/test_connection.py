@@ -110,3 +110,17 @@ def test_names_that_are_not_checked() -> None:
     }
     _, java = both(ssl_endpoint_identification_algorithm="none")
     assert "'properties.ssl.endpoint.identification.algorithm' = ''" in java
+
+
+def test_options_are_sorted_by_name() -> None:
+    fragment = KafkaCluster(
+        "main", {"client.id": "x", "bootstrap.servers": "k", "acks": "all"}
+    ).sql_fragment()
+    assert [line.split(" = ")[0] for line in fragment.split(",\n  ")] == [
+        "'properties.acks'", "'properties.bootstrap.servers'", "'properties.client.id'"
+    ]  # fmt: skip
+
+
+def test_a_login_that_is_not_made_needs_no_provider() -> None:
+    _, java = both(sasl_mechanism="GSSAPI", sasl_username="ada", sasl_password="env:HOME")
+    assert "config.providers" not in java

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001
 """Totals of orders by symbol, from a topic to a compacted topic."""
 
 import argparse
