@@ -38,10 +38,10 @@ def _entry(head: str, key: str, value: Any, indent: str) -> Iterator[str]:
     elif isinstance(value, list) and value:
         yield head
         for item in value:
-            yield from _entry(f"{indent}-", key, item, f"{indent}  ")
+            yield from _entry(f"{indent}-", key, item, indent)
     elif isinstance(value, str) and "\n" in value:
         yield f"{head} |"
-        yield from (f"{indent}  {line}".rstrip() for line in value.split("\n"))
+        yield from (f"{indent}  {line}" for line in value.split("\n"))
     elif isinstance(value, str) and names_secret(key) and not _REFERENCE.match(value):
         yield f"{head} (hidden)"
     else:

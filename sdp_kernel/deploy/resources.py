@@ -128,10 +128,16 @@ def find(api: Api, name: str) -> tuple[Kind, dict[str, Any]]:
     kinds = {known.lower(): kind for known, kind in KINDS.items()}
     if slash and kind_name.lower() not in kinds:
         raise UsageError(f"{kind_name!r} is no kind of job", hint=f"known: {', '.join(KINDS)}")
-    found = []
+    found, barred = [], None
     for kind in [kinds[kind_name.lower()]] if slash else list(KINDS.values()):
-        with contextlib.suppress(ResourceNotFound):
+        try:
             found.append((kind, _job(api, kind, rest)))
+        except ResourceNotFound:
+            continue
+        except Forbidden as error:
+            barred = error
+    if barred is not None and not found:
+        raise barred
     if len(found) > 1:
         raise UsageError(
             f"a FlinkSessionJob and a FlinkDeployment are called {rest!r}",
