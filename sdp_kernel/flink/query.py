@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from sdp_kernel.flink.rows import Rows
+    from sdp_kernel.flink.rows import Rows, Still
     from sdp_kernel.flink.script import Statement
     from sdp_kernel.flink.types import Column
     from sdp_kernel.flink.vitals import Vitals
@@ -213,7 +213,13 @@ class Query:
         return self._mask(self.rows.head(n)) if self.rows is not None else pa.table({})
 
     def window(
-        self, offset: int = 0, size: int = 50, *, sort: str | None = None, descending: bool = False
+        self,
+        offset: int = 0,
+        size: int = 50,
+        *,
+        sort: str | None = None,
+        descending: bool = False,
+        still: Still | None = None,
     ) -> Window:
         """Return one page of the current table, masked; see :meth:`sdp_kernel.flink.rows.Rows.window`.
 
@@ -225,7 +231,7 @@ class Query:
         if self.rows is None:
             return Window(pa.table({}), [], 0, 0)
         self.rows.key = self.upsert_key
-        return self.rows.window(offset, size, sort=sort, descending=descending, mask=self._mask)
+        return self.rows.window(offset, size, sort=sort, descending=descending, mask=self._mask, still=still)
 
     def look(self) -> Vitals | None:
         """Ask the JobManager about the query's job, once a second at most; None where it cannot tell."""

@@ -37,6 +37,22 @@ class Window:
     version: int
 
 
+@dataclass(frozen=True)
+class Still:
+    """A table as it stood at a ``version``, with its rows' ids in the order their first version came."""
+
+    version: int
+    table: pa.Table
+    ids: list[int]
+    newest_first: bool
+
+    def places(self, offset: int, size: int) -> pa.Array:
+        """Return where the rows of an unsorted page are in it."""
+        total = self.table.num_rows
+        places = range(offset, min(offset + size, total))
+        return pa.array([total - 1 - at if self.newest_first else at for at in places], pa.int64())
+
+
 class Rows:
     """The rows of a result: record batches where they are only added, a fold where they are retracted.
 
@@ -157,12 +173,14 @@ class Rows:
         sort: str | None = None,
         descending: bool = False,
         mask: Callable[[pa.Table], pa.Table] = lambda table: table,
+        still: Still | None = None,
     ) -> Window:
         """Return ``size`` rows from ``offset`` on, of the table as it stands or sorted by a column.
 
         Unsorted, rows that are only added come newest first, others in the order their first
         version came. Sorting decodes the whole table, once for each version looked at; values are
-        compared as ``mask`` leaves them, so that an order tells nothing that is hidden.
+        compared as ``mask`` leaves them, so that an order tells nothing that is hidden. ``still``: of
+        the table as it stood then.
 
         Raises
         ------
@@ -175,7 +193,10 @@ class Rows:
                 hint=f"it has: {', '.join(self.decoder.schema.names)}",
             )
         if sort is not None:
-            return self._sorted(offset, size, sort, descending=descending, mask=mask)
+            whole = still or Still(*self._whole(), newest_first=False)
+            return self._sorted(whole, offset, size, sort, descending=descending, mask=mask)
+        if still is not None:
+            return self._of(still, still.places(offset, size), mask)
         with self._lock:
             total, version = len(self), self.changes
             if len(self._fold):
@@ -215,8 +236,19 @@ class Rows:
             end = begin
         return found[::-1]
 
+    def still(self) -> Still:
+        """Return the table as it stands now, for :meth:`window`; what comes later changes nothing of it."""
+        with self._lock:
+            return Still(*self._whole(), newest_first=not len(self._fold))
+
+    def _of(self, still: Still, chosen: pa.Array, mask: Callable[[pa.Table], pa.Table]) -> Window:
+        page = still.table.take(chosen)
+        numbers = [still.ids[index] for index in chosen.to_pylist()]
+        return Window(mask(page), self._identities(page, numbers), still.table.num_rows, still.version)
+
     def _sorted(
         self,
+        whole: Still,
         offset: int,
         size: int,
         sort: str,
@@ -224,8 +256,7 @@ class Rows:
         descending: bool,
         mask: Callable[[pa.Table], pa.Table],
     ) -> Window:
-        version, table, ids = self._whole()
-        column = mask(table.select([sort])).column(0)
+        column = mask(whole.table.select([sort])).column(0)
         if pa.types.is_interval(column.type):  # of months alone
             column = pa.array([None if value is None else value.months for value in column.to_pylist()])
         elif not _sortable(column.type):
@@ -233,10 +264,7 @@ class Rows:
         order = "descending" if descending else "ascending"
         keyed = pa.table({"key": column, "at": pa.array(range(len(column)), pa.int64())})
         indices = pc.sort_indices(keyed, sort_keys=[("key", order), ("at", "ascending")])
-        chosen = indices.slice(offset, size)
-        page = table.take(chosen)
-        numbers = [ids[index] for index in chosen.to_pylist()]
-        return Window(mask(page), self._identities(page, numbers), table.num_rows, version)
+        return self._of(whole, indices.slice(offset, size), mask)
 
     def _whole(self) -> tuple[int, pa.Table, list[int]]:
         """Return the version, the whole table and its rows' ids; kept until something changes."""

@@ -16,7 +16,7 @@ from sdp_kernel.notebook.live_host import HOST, LiveView, can_widget, part
 
 if TYPE_CHECKING:
     from sdp_kernel.flink.query import Query
-    from sdp_kernel.flink.rows import Window
+    from sdp_kernel.flink.rows import Still, Window
 
 __all__ = ["Live", "can_widget"]
 
@@ -45,6 +45,7 @@ class Live(LiveView):
         self._sort: str | None = None
         self._descending = False
         self._sent: tuple[Any, ...] = ()
+        self._still: Still | None = None
         self._head_at = 0.0
 
     def static(self, query: Query, *, last: bool) -> dict[str, Any]:
@@ -73,8 +74,17 @@ class Live(LiveView):
             return {"gone": "this result is not in memory any more: run the cell again"}
         with self.lock:
             paused, view = self.paused_at, (self._sort, self._descending, self._offset, self._size)
-        state = (query.changes, query.state, len(query.columns), view)
-        as_it_was = state[1:] == self._sent[1:] if paused is not None else state == self._sent
+        if paused is None or query.rows is None:
+            self._still = None
+        elif self._still is None:
+            self._still = query.rows.still()
+            paused = self._still.version
+            with self.lock:
+                self.paused_at = None if self.paused_at is None else paused
+        state: tuple[Any, ...] = (query.changes, query.state, len(query.columns), view)
+        if self._still is not None:
+            state = (self._still.version, len(query.columns), view)
+        as_it_was = state == self._sent
         if not whole and as_it_was and (query.state != "running" or now - self._head_at < _HEAD_S):
             return None
         self._head_at = now
@@ -106,9 +116,10 @@ class Live(LiveView):
             return None
         with self.lock:
             sort, descending, offset, size = self._sort, self._descending, self._offset, self._size
+        still = self._still
         names = [column.name for column in query.columns]
         sort = sort if sort in names else None
-        window, offset = _page(query, offset, size, sort, descending=descending)
+        window, offset = _page(query, offset, size, sort, descending=descending, still=still)
         texts = [
             [None if value is None else html.cell_text(value) for value in column.to_pylist()]
             for column in window.table.columns
@@ -144,17 +155,20 @@ def _total(query: Query, window: Window) -> int:
     return window.total if query.limit is None else min(window.total, query.limit)
 
 
-def _page(query: Query, offset: int, size: int, sort: str | None, *, descending: bool) -> tuple[Window, int]:
+def _page(
+    query: Query, offset: int, size: int, sort: str | None, *, descending: bool, still: Still | None
+) -> tuple[Window, int]:
     """Return a page that exists: the last where the table has become shorter.
 
     The newest rows come first where rows are only added: those beyond a limit are passed over.
     """
-    beyond = max(len(query.rows or ()) - len(query), 0)
+    standing = len(query.rows or ()) if still is None else still.table.num_rows
+    beyond = max(standing - query.limit, 0) if query.limit is not None else 0
     skipped = beyond if sort is None and not query.updating else 0
-    window = query.window(skipped + offset, size, sort=sort, descending=descending)
+    window = query.window(skipped + offset, size, sort=sort, descending=descending, still=still)
     total = _total(query, window)
     if offset and offset >= total:
         offset = max((total - 1) // size, 0) * size
-        window = query.window(skipped + offset, size, sort=sort, descending=descending)
+        window = query.window(skipped + offset, size, sort=sort, descending=descending, still=still)
     shown = max(total - offset, 0)
     return replace(window, table=window.table.slice(0, shown), ids=window.ids[:shown]), offset

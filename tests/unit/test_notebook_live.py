@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -122,6 +123,43 @@ def test_a_paused_table_stands_still_and_counts_what_passes():
     assert "table" not in frame
     view.take({"do": "resume"})
     assert view.frame(2.6, whole=False)["table"]["total"] == 8
+
+
+@pytest.mark.parametrize("appends", [False, True])
+def test_a_paused_table_is_sorted_and_paged_as_it_stood(appends):
+    query = query_of(inserts(60), appends=appends)
+    view = view_of(query)
+    view.take({"do": "pause"})
+    shown = view.frame(1.0, whole=True)["table"]
+    feed(query, [("INSERT", 100 + k, "x") for k in range(5)])
+    if not appends:
+        feed(query, [("DELETE", k, f"t{k % 7}") for k in range(30)])
+    assert view.frame(2.0, whole=True)["table"] == shown  # as when the page comes back into sight
+    view.take({"do": "sort", "column": "k", "descending": True})
+    frame = view.frame(3.0, whole=False)
+    assert [row[0] for row in frame["table"]["rows"][:2]] == ["59", "58"]
+    assert frame["passed"] == (5 if appends else 35)
+    view.take({"do": "page", "offset": 50, "size": 25})
+    paged = view.frame(4.0, whole=False)["table"]
+    assert ([row[0] for row in paged["rows"]], paged["total"]) == ([str(k) for k in range(9, -1, -1)], 60)
+    query.finish("finished")
+    assert view.frame(5.0, whole=True)["table"] == paged
+    view.take({"do": "resume"})
+    assert view.frame(6.0, whole=False)["table"]["total"] == (65 if appends else 35)
+
+
+def test_a_table_paused_before_its_first_row_stands_still_at_that():
+    query = query_of()
+    rows, query.rows = query.rows, None
+    view = view_of(query)
+    view.take({"do": "pause"})
+    assert view.frame(1.0, whole=True)["table"] is None
+    query.rows = rows
+    feed(query, inserts(2))
+    assert view.frame(2.0, whole=False)["table"]["total"] == 2
+    feed(query, [("INSERT", 7, "x")])
+    frame = view.frame(3.0, whole=True)
+    assert (frame["table"]["total"], frame["passed"]) == (2, 1)
 
 
 def test_values_are_texts_with_control_characters_made_visible_and_null_kept_apart():
@@ -281,7 +319,7 @@ def test_a_page_takes_in_the_saved_html_of_one_output_at_a_time(host, monkeypatc
         time.sleep(0.02)
     for view in views:
         view.ended = True
-    apart = [after - before for before, after in zip(at, at[1:], strict=False)]
+    apart = [after - before for before, after in itertools.pairwise(at)]
     assert len(apart) >= 2
     assert min(apart) >= live_host._SAVED_APART_S - 0.01
 
