@@ -1,19 +1,21 @@
 """The ledger: every statement that succeeded in a session, in order, with the cell it came from.
 
 It rebuilds a lost session, and a promotion finds in it what a query needs. On disk it is one JSON
-object a line; parameters are kept by value, secrets never pass here.
+object a line, for its owner's eyes; a parameter whose name says that it is a secret stays in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from sdp_kernel.flink.script import Statement
+from sdp_kernel.references import names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,8 +85,9 @@ class Ledger:
         self._entries.append(entry)
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                file.write(msgspec.json.encode(entry) + b"\n")
+            told = {name: value for name, value in entry.parameters.items() if not names_secret(name)}
+            with open(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:  # noqa: PTH123
+                file.write(msgspec.json.encode(replace(entry, parameters=told)) + b"\n")
         return entry
 
     @classmethod

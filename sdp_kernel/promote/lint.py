@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdp_kernel.flink.script import significant
+from sdp_kernel.references import names_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.script import Token
     from sdp_kernel.promote.sink import Sink
 
-_SECRET = re.compile(
-    r"^(?!.*[.-](url|source)$).*(password|secret|token|credential|api[._-]?key|sasl\.jaas\.config)",
-    re.IGNORECASE | re.DOTALL,
-)
 _REFERENCE = re.compile(r"^\$\$\{(env|file):")
 _IN_JAAS = re.compile(r"password\s*=(?!\s*[\"\\]*\$\$\{)", re.IGNORECASE)
 _UNNAMED = re.compile(r"^EXPR\$\d+$")
@@ -178,7 +175,7 @@ def _of_tables(statement: str, entries: tuple[Entry, ...]) -> Iterator[Finding]:
 
 def _secrets(name: str, with_: dict[str, str]) -> Iterator[Finding]:
     for key, value in with_.items():
-        literal = _SECRET.search(key) and not _REFERENCE.match(value)
+        literal = names_secret(key) and not _REFERENCE.match(value)
         if key.lower().endswith("jaas.config"):
             literal = bool(_IN_JAAS.search(value))
         if literal:
