@@ -44,13 +44,15 @@ def _drops(operator: Operator) -> Finding:
     if "where=[" in operator.description:
         return Finding(
             "filter-drops-all",
-            f"all {taken} are dropped by {shown}",
+            f"{f'all {taken} are' if operator.passed != 1 else 'the one record is'} dropped by {shown}",
             "run the SELECT without its WHERE and look at the values; a field that the table names "
             "differently from the records is NULL",
             evidence=figures,
         )
     return Finding(
-        "operator-gives-nothing", f"{taken} have come to {shown}, and none has left it", evidence=figures
+        "operator-gives-nothing",
+        f"{taken} {'has' if operator.passed == 1 else 'have'} come to {shown}, and none has left it",
+        evidence=figures,
     )
 
 

@@ -322,6 +322,19 @@ def test_the_view_escapes_what_comes_from_outside():
     assert "\x1b" not in drawn + text
 
 
+@pytest.mark.parametrize(
+    ("count_", "dropped", "stays"),
+    [
+        (1, "the one record is dropped", "1 record has come"),
+        (2, "all 2 records are dropped", "2 records have come"),
+    ],
+)
+def test_one_record_is_written_of_as_one(count_, dropped, stays):
+    calc = Operator("Calc[1]", vertex(), "Calc(where=[(a < 1)])", records_in=count_, records_out=0)
+    assert flow._drops(calc).fact.startswith(dropped)
+    assert flow._drops(replace(calc, description="Sort()")).fact.startswith(stays)
+
+
 def test_the_view_says_states_and_kinds_in_words():
     found = Diagnosis("q", "idle", 1, (Finding("empty-topic", "the topic t has no record"),))
     drawn, text = diagnose_view.bundle(found)
