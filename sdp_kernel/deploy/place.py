@@ -77,6 +77,11 @@ class Place:
         return self.directory / "lock"
 
     @property
+    def idled(self) -> Path:
+        """There where it ended by itself, and not on purpose: a kernel that comes back starts it again."""
+        return self.forward / "idled"
+
+    @property
     def port(self) -> int | None:
         """The port of the last port-forward."""
         with contextlib.suppress(OSError, ValueError):
@@ -120,6 +125,7 @@ class Place:
 
     def down(self, *, purge: bool = False) -> None:
         """End the gateway, then the port-forward."""
+        self.idled.unlink(missing_ok=True)
         Stack(self.directory, components=("gateway",)).down(purge=purge)
         self.end_forward()
         if purge:
@@ -165,6 +171,7 @@ def end_idle(directory: Path) -> bool:
             Stack(directory, components=("gateway",)).down()
             for path in place.run.glob("*.json"):
                 path.unlink(missing_ok=True)
+            place.idled.touch()
     except Timeout:
         return False
     return True

@@ -128,13 +128,15 @@ class Remote:
         """Start again what has died; not what was stopped on purpose. Asks the API server nothing."""
         self.touch()
         with FileLock(self.place.lock):
-            port = self.place.port
-            if port is None or not self._same() or self.place.record is None:
+            port, idled = self.place.port, self.place.idled.exists()
+            if port is None or not self._same() or (self.place.record is None and not idled):
                 return
             if not self.place.forwards():
                 self._spawn(port)
-            if any(component.state == "died" for component in self._stack(port).status().components):
-                self._stack(port).up()
+            stack = self._stack(port)
+            if idled or any(component.state == "died" for component in stack.status().components):
+                stack.up()
+                self.place.idled.unlink(missing_ok=True)
 
     def trouble(self) -> str:
         """Return why there was no way to the JobManager when it was last tried; nothing where there was."""
@@ -170,6 +172,7 @@ class Remote:
             if self._moved(stack, port):
                 stack.down()
             info = stack.up(lambda step: progress(dataclasses.replace(step, title=self.title)))
+            self.place.idled.unlink(missing_ok=True)
         except BaseException:
             self.place.down()
             raise

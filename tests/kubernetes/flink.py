@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from kubernetes import client
 
 from sdp_kernel.deploy.kubernetes import FLINK_DEPLOYMENT
@@ -51,7 +53,7 @@ def delete_pod(api, namespace, name="session-jobmanager"):
 def grant(api, user, namespace, *rules):
     """Give a user rules in a namespace, each (group, resources, verbs)."""
     rbac = client.RbacAuthorizationV1Api(api.client())
-    name = f"{user}-rules"
+    name = f"{user}-{uuid.uuid4().hex[:8]}"
     rbac.create_namespaced_role(
         namespace,
         {"metadata": {"name": name},
