@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.deploy.resources import DeployedJob, read
-from sdp_kernel.errors import JobFailed
+from sdp_kernel.errors import JobFailed, KubernetesUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +81,11 @@ def await_verdict(
                 settled=False, answered=answered, text=_unsettled(job, seconds, answered=answered), job=job
             )
         time.sleep(min(_POLL_S, max(until - time.monotonic(), 0)))
-        resource = api.get(kind, name)
+        try:
+            resource = api.get(kind, name)
+        except KubernetesUnreachable:  # the change is made; a server that is away comes back
+            if time.monotonic() >= until:
+                raise
 
 
 def _status(resource: Mapping[str, Any] | None) -> Mapping[str, Any]:
