@@ -48,5 +48,5 @@ def test_the_architecture_page_counts_the_jars_right():
     import json
 
     lock = json.loads((ROOT / "sdp_kernel" / "local" / "artifacts.lock.json").read_text())
-    jars = sum(len(group) for group in lock["groups"].values())
+    jars = sum(len(lock["groups"][group]) for group in ("gateway", "flink", "kafka", "registry"))
     assert f"{jars} jars" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
