@@ -116,6 +116,8 @@ class _Line:
             return (found if first else []) + self._topics()
         if said & {"frame", "frames"}:
             return self._frames()
+        if action.dest == "profile":
+            return [Candidate(name, "profile") for name in self.names.profiles]
         if "cluster" in said:
             return [Candidate(alias, "cluster") for alias in self.names.aliases]
         if said & {"format", "key_format", "key-format"}:
