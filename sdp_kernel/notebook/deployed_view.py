@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.notebook.html import chip, fact, note, panel, pre, text_grid, title
+from sdp_kernel.notebook.html import fact, note, panel, text_grid, title
 from sdp_kernel.notebook.jobs_view import FIGURES, duration, figures, linked, short, without_empty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sdp_kernel.deploy.apply import Applied
     from sdp_kernel.deploy.figures import Figures
     from sdp_kernel.deploy.resources import DeployedJob
 
@@ -34,22 +33,6 @@ def bundle(jobs: Sequence[DeployedJob], found: Figures, *, profile: str, namespa
     table = linked(*shown, [job.ui for job in jobs], [_tone(job) for job in jobs]) if rows else note(nothing)
     lines = [text_grid(shown[0], shown[1], right=shown[2])] if rows else [nothing]
     return panel(head, table, *map(note, notes)), "\n".join([*lines, *notes])
-
-
-def applied_bundle(applied: Applied) -> tuple[str, str]:
-    """Draw what applying a job did, or would do."""
-    change, verdict = applied.change, applied.verdict
-    tone = "good" if verdict is None or verdict.settled else "warn"
-    words = "would be " if applied.dry_run and change.action != "unchanged" else ""
-    head = [
-        title(change.manifest.job),
-        chip(f"{words}{change.action}", tone),
-        fact(change.manifest.namespace),
-    ]
-    parts = [pre(change.diff)] if change.diff else []
-    if verdict is not None:
-        parts.append(note(verdict.text))
-    return panel(head, *parts), "\n".join(filter(None, [change.diff, str(applied)]))
 
 
 def _row(job: DeployedJob, found: Figures) -> list[Any]:

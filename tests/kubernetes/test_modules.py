@@ -63,7 +63,7 @@ class Example:
         def call(match):
             text = match[0]
             for name in arguments:
-                text = re.sub(rf"^  {name}\s*=.*\n", "", text, flags=re.MULTILINE)
+                text = re.sub(rf"^  {name}\s*= (?:\{{[^{{}}]*\}}|[^{{\n]*)\n", "", text, flags=re.MULTILINE)
             lines = "".join(f"  {name} = {value}\n" for name, value in arguments.items())
             return _SOURCE.sub(lambda source: f"{source[0]}{lines}", text, count=1)
 
