@@ -24,6 +24,7 @@ from sdp_kernel.errors import (
     SdpError,
     UsageError,
 )
+from sdp_kernel.flink import function_cell
 from sdp_kernel.flink.jobs import TERMINAL, JobManager
 from sdp_kernel.local import processes
 from tests.kubernetes.apiserver import free_port
@@ -47,9 +48,13 @@ def write_settings(root, api, namespace, *, user="admin", deployment="session", 
     )
 
 
-def add_cluster(api, namespace, stack, **more):
+def add_cluster(api, namespace, stack):
     port = urlsplit(stack.jobmanager).port
-    configuration = {"rest.port": str(port), "table.exec.state.ttl": "1 h", **more}
+    configuration = {
+        "rest.port": str(port),
+        "table.exec.state.ttl": "1 h",
+        "python.executable": sys.executable,
+    }
     add_deployment(api, namespace, configuration=configuration)
     add_pod(api, namespace)
 
@@ -121,7 +126,7 @@ def test_a_query_runs_on_the_session_cluster(workbench, stack, place):
     assert (forward.state, forward.detail, gateway.state) == ("running", "to session-jobmanager", "running")
     config = workbench.session.gateway.session_config(workbench.session.handle)
     assert config["table.exec.state.ttl"] == "1 h"
-    assert not {"execution.checkpointing.dir", "python.executable"} & set(config)
+    assert not {"execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"} & set(config)
     assert "session" in repr(workbench)
 
 
@@ -129,7 +134,7 @@ def test_a_large_result_arrives_whole(workbench):
     rows = 200_000
     workbench.sql(
         f"CREATE TEMPORARY TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', "
-        f"'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '{rows}')"
+        f"'rows-per-second' = '1000000', 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '{rows}')"
     )
     query = workbench.sql("SELECT n, RPAD('', 100, 'x') AS text FROM numbers")
     assert query.state == "finished"
@@ -147,6 +152,13 @@ def test_background_stop_and_jobs_work_as_locally(workbench, stack):
     until(lambda: JobManager(stack.jobmanager).state(query.job_id) in TERMINAL)
     batch = workbench.sql("SELECT COUNT(*) AS c FROM (VALUES (1), (2)) AS t(n)", batch=True)
     assert batch.df["c"].tolist() == [2]
+
+
+def test_python_functions_travel_with_their_jobs(workbench):
+    cell = function_cell.load("def one_more(x: int) -> int:\n    return x + 1\n", (), first_line=2)
+    workbench.functions.register(cell)
+    query = workbench.sql("SELECT one_more(n) AS m FROM (VALUES (1), (2)) AS t(n)")
+    assert sorted(query.df["m"]) == [2, 3]
 
 
 def test_a_killed_port_forward_is_started_again_and_queries_go_on(workbench, place):
