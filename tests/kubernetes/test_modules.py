@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from kubernetes import client, dynamic
-from kubernetes.dynamic.exceptions import NotFoundError
+from kubernetes.dynamic.exceptions import ConflictError, NotFoundError
 
 from tests import tools
 
@@ -34,7 +35,7 @@ _COUNT = re.compile(r"^(  (?:parallelism|partitions|tasks_max)\s*= )(\d+)$", re.
 class Run:
     """What became of an example: identities it made, plans' actions, what it left, what was refused."""
 
-    made: list[tuple[str, str, str]] = field(default_factory=list)
+    made: list[tuple[str, str, str, str]] = field(default_factory=list)
     stored: dict[str, dict] = field(default_factory=dict)
     again: list[list[str]] = field(default_factory=list)
     changed: list[list[str]] = field(default_factory=list)
@@ -90,21 +91,21 @@ class Example:
         self.terraform("apply", "-no-color", "-input=false", "plan")
 
     def get(self, identity):
-        version, kind, name = identity
+        version, kind, name, namespace = identity
         resource = self.dynamic.resources.get(api_version=version, kind=kind)
         try:
-            return resource.get(name=name, namespace=self.namespace).to_dict()
+            return resource.get(name=name, namespace=namespace).to_dict()
         except NotFoundError:
             return None
 
     def collect(self, made, ended):
         """Do the garbage collector's part: let go what is deleted in the foreground."""
         while not ended.wait(0.3):
-            for version, kind, name in made:
-                found = self.get((version, kind, name))
+            for version, kind, name, namespace in made:
+                found = self.get((version, kind, name, namespace))
                 if found is not None and "foregroundDeletion" in found["metadata"].get("finalizers", []):
                     self.dynamic.resources.get(api_version=version, kind=kind).patch(
-                        name=name, namespace=self.namespace, body={"metadata": {"finalizers": None}},
+                        name=name, namespace=namespace, body={"metadata": {"finalizers": None}},
                         content_type="application/merge-patch+json",
                     )  # fmt: skip
 
@@ -125,8 +126,13 @@ class Example:
         self.terraform("init", "-no-color", "-input=false")
         for change in self.plan():
             values = change["change"]["after"]
-            run.made.append((values["api_version"], values["kind"], values["name"]))
-            assert values["namespace"] == self.namespace, values
+            run.made.append((values["api_version"], values["kind"], values["name"], values["namespace"]))
+        assert self.namespace in {namespace for *_, namespace in run.made}
+        for namespace in {namespace for *_, namespace in run.made} - {self.namespace}:
+            with contextlib.suppress(ConflictError):  # another's resource of its own, such as of Connect
+                self.dynamic.resources.get(api_version="v1", kind="Namespace").create(
+                    body={"metadata": {"name": namespace}}
+                )
         self.apply()
         run.stored = {str(made): self.get(made) for made in run.made}
         run.again = actions(self.plan())
