@@ -1,0 +1,2 @@
+INSERT INTO order_totals
+SELECT symbol, SUM(amount) FROM orders GROUP BY symbol;

@@ -1,0 +1,2 @@
+INSERT INTO large_orders
+SELECT id, symbol, amount FROM orders WHERE amount >= ${least};
