@@ -46,6 +46,7 @@ def results(tmp_path_factory):
     def test(module):
         place = copy / module.relative_to(MODULES)
         terraform("init", "-no-color", "-input=false", cwd=place)
+        terraform("validate", "-no-color", cwd=place)
         return terraform("test", "-no-color", cwd=place)
 
     with ThreadPoolExecutor(2) as pool:
