@@ -27,12 +27,16 @@ _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 @dataclass
 class GitLab:
-    """The two APIs, served. ``states`` by name, ``notes`` by id; ``locked`` are the states in use."""
+    """The two APIs, served. ``states`` by name, ``notes`` by id; ``locked`` are the states in use.
+
+    Only a maintainer may lock a state or write it.
+    """
 
     token: str
     states: dict[str, bytes] = field(default_factory=dict)
     notes: dict[int, dict[str, Any]] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
+    maintainer: bool = True
     url: str = ""
 
     def answer(self, method: str, path: str, body: bytes, token: str | None) -> tuple[int, bytes]:
@@ -47,6 +51,8 @@ class GitLab:
         return self._note(method, int(note[1] or 0), body)
 
     def _state(self, method: str, name: str, body: bytes, *, lock: bool) -> tuple[int, bytes]:
+        if not self.maintainer and (lock or method != "GET"):
+            return 403, b"{}"
         if lock:
             if method == "POST" and name in self.locked:
                 return 423, b"{}"

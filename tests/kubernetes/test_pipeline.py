@@ -130,6 +130,7 @@ def test_a_merge_request_is_planned_and_commented_on_and_its_merge_is_applied(
     add_job(repository)
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "Add Flink SQL job order-totals")
+    gitlab.maintainer = False
     first = runner("first", **merge_request(repository))
     assert first.run("sdp/order-totals", merge_request=True) == ["check", "plan:dev"]
     (note,) = gitlab.notes.values()
@@ -149,6 +150,7 @@ def test_a_merge_request_is_planned_and_commented_on_and_its_merge_is_applied(
 
     git(repository, "checkout", "-q", "main")
     git(repository, "merge", "-q", "--no-ff", "-m", "Merge", "sdp/order-totals")
+    gitlab.maintainer = True
     merged = runner("merged", CI_COMMIT_BRANCH="main")
     assert merged.run("main", merge_request=False) == ["check", "plan:dev", "apply:dev"]
     spec = session_jobs(api, namespace)["order-totals"]
