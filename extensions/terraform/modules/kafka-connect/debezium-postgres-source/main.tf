@@ -17,6 +17,9 @@ locals {
         "key.converter.schema.registry.url"   = var.schema_registry_url
         "value.converter"                     = "io.confluent.connect.avro.AvroConverter"
         "value.converter.schema.registry.url" = var.schema_registry_url
+        # Names in Avro begin with a letter or _, and hold letters, digits and _: others are written so.
+        "schema.name.adjustment.mode" = "avro"
+        "field.name.adjustment.mode"  = "avro"
       } : key => value if value != null
     }
   }

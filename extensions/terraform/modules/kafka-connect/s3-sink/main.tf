@@ -23,6 +23,13 @@ locals {
     "value.converter" = "org.apache.kafka.connect.converters.ByteArrayConverter"
   }
 
+  # A template of a name stands for the whole name: the connector adds no extension to it. Parquet compresses within.
+  extension = join("", [
+    { jsonl = ".jsonl", json = ".json", csv = ".csv", avro = ".avro", parquet = ".parquet" }[var.output],
+    var.output == "parquet" ? "" : { gzip = ".gz", none = "", snappy = ".snappy", zstd = ".zst" }[var.compression],
+  ])
+  by_day = "{{topic}}/{{timestamp:unit=yyyy}}-{{timestamp:unit=MM}}-{{timestamp:unit=dd}}/{{partition}}-{{start_offset:padding=true}}${local.extension}"
+
   config = merge(
     { for key, value in {
       "aws.s3.bucket.name"        = var.bucket
@@ -33,11 +40,13 @@ locals {
       "aws.secret.access.key"     = var.secret_access_key
       "aws.sts.role.arn"          = var.role_arn
       "aws.sts.role.session.name" = var.role_arn == null ? null : var.name
-      "file.name.template"        = var.file_name
+      "file.name.template"        = coalesce(var.file_name, local.by_day)
       "file.compression.type"     = var.compression
       "format.output.type"        = var.output
       "format.output.fields"      = join(",", var.fields)
       "format.output.envelope"    = var.output == "csv" ? null : tostring(length(var.fields) > 1)
+      # Without it, a value is written in Base64.
+      "format.output.fields.value.encoding" = var.output == "csv" ? "none" : null
     } : key => value if value != null },
     var.output == "csv" ? local.bytes : local.converters[var.format],
     var.task_config,

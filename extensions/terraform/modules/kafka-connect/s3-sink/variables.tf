@@ -107,19 +107,23 @@ variable "prefix" {
 }
 
 variable "file_name" {
-  description = "An object's name after the prefix; the records of an object have all its parts in common."
+  description = "An object's name after the prefix, with its extension, as a template: either an object for each batch of a partition, of `{{topic}}`, `{{partition}}`, `{{start_offset}}` and, if wanted, `{{timestamp:unit=yyyy}}` (MM, dd, HH) and `{{key}}`; or an object for each key, with its newest record, of `{{key}}` and, if wanted, `{{topic}}` and `{{partition}}`. Without it, `TOPIC/YYYY-MM-DD/PARTITION-OFFSET` with the extension of `output` and `compression`, such as `.jsonl.gz`."
   type        = string
-  default     = "{{topic}}/{{timestamp:unit=yyyy}}-{{timestamp:unit=MM}}-{{timestamp:unit=dd}}/{{partition}}-{{start_offset:padding=true}}"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("\\{\\{ *(key|start_offset)", var.file_name))
-    error_message = "file_name ${jsonencode(var.file_name)} names neither {{start_offset}} nor {{key}}, so that objects would overwrite each other."
+    condition     = (length(setsubtract(["topic", "partition", "start_offset"], [for found in regexall("\\{\\{\\s*(\\w+)(?::\\w+=\\w+)?\\s*\\}\\}", coalesce(var.file_name, "{{key}}")) : found[0]])) == 0 && length(setsubtract([for found in regexall("\\{\\{\\s*(\\w+)(?::\\w+=\\w+)?\\s*\\}\\}", coalesce(var.file_name, "{{key}}")) : found[0]], ["topic", "partition", "start_offset", "timestamp", "key"])) == 0) || (contains([for found in regexall("\\{\\{\\s*(\\w+)(?::\\w+=\\w+)?\\s*\\}\\}", coalesce(var.file_name, "{{key}}")) : found[0]], "key") && length(setsubtract([for found in regexall("\\{\\{\\s*(\\w+)(?::\\w+=\\w+)?\\s*\\}\\}", coalesce(var.file_name, "{{key}}")) : found[0]], ["key", "topic", "partition"])) == 0)
+    error_message = "file_name ${try(jsonencode(var.file_name), "")} has variables that the connector does not take together: {{topic}}, {{partition}} and {{start_offset}}, all three, with {{timestamp:unit=UNIT}} and {{key}} or without; or {{key}}, with {{topic}} and {{partition}} or without."
+  }
+
+  validation {
+    condition     = !can(regex("\\{\\{|\\}\\}", replace(coalesce(var.file_name, "{{key}}"), "/\\{\\{\\s*((topic|key)|(partition|start_offset)(:padding=(true|false))?|timestamp:unit=(yyyy|MM|dd|HH))\\s*\\}\\}/", "")))
+    error_message = "file_name ${try(jsonencode(var.file_name), "")} is no template that the connector can read: {{topic}}, {{key}}, {{partition}} and {{start_offset}}, both also with :padding=true, and {{timestamp:unit=UNIT}} with yyyy, MM, dd or HH."
   }
 }
 
 variable "output" {
-  description = "An object's format; parquet and avro need the format avro in Kafka."
+  description = "An object's format; parquet and avro need the format avro in Kafka. CSV holds values as they are in Kafka, and keys in Base64."
   type        = string
   default     = "jsonl"
   nullable    = false
@@ -131,7 +135,7 @@ variable "output" {
 }
 
 variable "compression" {
-  description = "How objects are compressed."
+  description = "How objects are compressed; parquet compresses within its columns."
   type        = string
   default     = "gzip"
   nullable    = false

@@ -45,6 +45,11 @@ run "reads_tables_by_pgoutput" {
   }
 
   assert {
+    condition     = !can(jsondecode(output.manifest).spec.config["schema.name.adjustment.mode"]) && !can(jsondecode(output.manifest).spec.config["field.name.adjustment.mode"])
+    error_message = "JSON takes every name"
+  }
+
+  assert {
     condition     = output.topics == ["shop.public.orders", "shop.public.order_lines"] && output.slot_name == "shop_orders"
     error_message = "what it writes"
   }
@@ -67,6 +72,11 @@ run "writes_avro_without_an_envelope" {
   assert {
     condition     = jsondecode(output.manifest).spec.config["value.converter.schema.registry.url"] == "http://registry:8081" && jsondecode(output.manifest).spec.config["transforms.unwrap.type"] == "io.debezium.transforms.ExtractNewRecordState"
     error_message = "format"
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.config["schema.name.adjustment.mode"] == "avro" && jsondecode(output.manifest).spec.config["field.name.adjustment.mode"] == "avro"
+    error_message = "names that Avro takes"
   }
 
   assert {

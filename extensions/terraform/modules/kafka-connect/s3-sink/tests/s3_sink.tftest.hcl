@@ -27,6 +27,16 @@ run "writes_json_lines_by_topic_and_day" {
   }
 
   assert {
+    condition     = jsondecode(output.manifest).spec.config["file.name.template"] == "{{topic}}/{{timestamp:unit=yyyy}}-{{timestamp:unit=MM}}-{{timestamp:unit=dd}}/{{partition}}-{{start_offset:padding=true}}.jsonl.gz"
+    error_message = "names with an extension"
+  }
+
+  assert {
+    condition     = !can(jsondecode(output.manifest).spec.config["format.output.fields.value.encoding"])
+    error_message = "an encoding that only CSV has"
+  }
+
+  assert {
     condition     = output.location == "s3://team-archive/"
     error_message = "where"
   }
@@ -56,6 +66,11 @@ run "passes_on_what_it_is_told" {
     condition     = jsondecode(output.manifest).spec.config["format.output.type"] == "parquet" && jsondecode(output.manifest).spec.config["format.output.fields"] == "key,value" && jsondecode(output.manifest).spec.config["format.output.envelope"] == "true"
     error_message = "its format"
   }
+
+  assert {
+    condition     = endswith(jsondecode(output.manifest).spec.config["file.name.template"], "{{start_offset:padding=true}}.parquet")
+    error_message = "parquet compresses within"
+  }
 }
 
 run "assumes_a_role" {
@@ -81,6 +96,16 @@ run "keeps_bytes_for_csv" {
   assert {
     condition     = jsondecode(output.manifest).spec.config["value.converter"] == "org.apache.kafka.connect.converters.ByteArrayConverter"
     error_message = "bytes"
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.config["format.output.fields.value.encoding"] == "none" && !can(jsondecode(output.manifest).spec.config["format.output.envelope"])
+    error_message = "not in Base64"
+  }
+
+  assert {
+    condition     = endswith(jsondecode(output.manifest).spec.config["file.name.template"], "{{start_offset:padding=true}}.csv.gz")
+    error_message = "a name that says what is in it"
   }
 }
 
@@ -160,11 +185,147 @@ run "refuses_a_bucket_that_there_is_not" {
   expect_failures = [var.bucket]
 }
 
+run "names_objects_that_are_not_compressed" {
+  command = plan
+
+  variables {
+    output      = "json"
+    compression = "none"
+  }
+
+  assert {
+    condition     = endswith(jsondecode(output.manifest).spec.config["file.name.template"], "{{start_offset:padding=true}}.json")
+    error_message = "no second extension"
+  }
+}
+
+run "takes_a_name_of_offsets" {
+  command = plan
+
+  variables {
+    file_name = "{{ topic }}/{{partition:padding=true}}/{{start_offset}}.gz"
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.config["file.name.template"] == "{{ topic }}/{{partition:padding=true}}/{{start_offset}}.gz"
+    error_message = "the name as it is given"
+  }
+}
+
+run "takes_a_name_of_offsets_and_key" {
+  command = plan
+
+  variables {
+    file_name = "{{topic}}/{{partition}}/{{key}}/{{start_offset}}"
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.config["file.name.template"] == "{{topic}}/{{partition}}/{{key}}/{{start_offset}}"
+    error_message = "the name as it is given"
+  }
+}
+
+run "takes_a_name_of_keys" {
+  command = plan
+
+  variables {
+    file_name = "{{key}}.json"
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.config["file.name.template"] == "{{key}}.json"
+    error_message = "the name as it is given"
+  }
+}
+
+run "takes_a_name_of_keys_by_topic_and_partition" {
+  command = plan
+
+  variables {
+    file_name = "{{topic}}/{{partition}}/{{key}}.json"
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.config["file.name.template"] == "{{topic}}/{{partition}}/{{key}}.json"
+    error_message = "the name as it is given"
+  }
+}
+
 run "refuses_names_that_overwrite_each_other" {
   command = plan
 
   variables {
     file_name = "{{topic}}"
+  }
+
+  expect_failures = [var.file_name]
+}
+
+run "refuses_a_name_of_offsets_alone" {
+  command = plan
+
+  variables {
+    file_name = "{{start_offset}}"
+  }
+
+  expect_failures = [var.file_name]
+}
+
+run "refuses_a_name_of_offsets_without_a_partition" {
+  command = plan
+
+  variables {
+    file_name = "{{topic}}/{{start_offset}}"
+  }
+
+  expect_failures = [var.file_name]
+}
+
+run "refuses_a_name_of_keys_and_time" {
+  command = plan
+
+  variables {
+    file_name = "{{key}}/{{timestamp:unit=dd}}"
+  }
+
+  expect_failures = [var.file_name]
+}
+
+run "refuses_a_name_without_variables" {
+  command = plan
+
+  variables {
+    file_name = "orders.gz"
+  }
+
+  expect_failures = [var.file_name]
+}
+
+run "refuses_a_variable_that_there_is_not" {
+  command = plan
+
+  variables {
+    file_name = "{{topic}}/{{partition}}/{{start_offset}}/{{host}}"
+  }
+
+  expect_failures = [var.file_name]
+}
+
+run "refuses_a_time_without_its_unit" {
+  command = plan
+
+  variables {
+    file_name = "{{topic}}/{{timestamp}}/{{partition}}/{{start_offset}}"
+  }
+
+  expect_failures = [var.file_name]
+}
+
+run "refuses_what_is_no_variable" {
+  command = plan
+
+  variables {
+    file_name = "{{topic}}/{{partition}}/{{start_offset}}/{{ }}"
   }
 
   expect_failures = [var.file_name]
