@@ -83,12 +83,33 @@ def test_the_platform_has_each_kind_of_job(platform):
     assert made["KafkaConnector orders-archive"]["spec"]["config"]["topics"] == "orders"
 
 
-def test_the_platform_is_told_of_each_of_its_jobs_and_connectors(platform):
-    (rules,) = (made for made in manifests(platform) if made["kind"] == "PrometheusRule")
-    missing = {
-        rule["labels"].get("job_name") or rule["labels"]["connector"]
+def missed(plan):
+    """What alerts tell of when it is gone."""
+    (rules,) = (made for made in manifests(plan) if made["kind"] == "PrometheusRule")
+    return {
+        rule["annotations"]["summary"]
         for group in rules["spec"]["groups"]
         for rule in group["rules"]
         if rule["alert"].endswith("Missing")
     }
-    assert missing == {"large-orders", "order-features", "order-totals", "orders-archive"}
+
+
+def test_the_platform_is_told_of_each_of_its_jobs_and_connectors(platform):
+    jobs = {
+        f"Flink job {name} in flink is gone" for name in ("large-orders", "order-features", "order-totals")
+    }
+    assert missed(platform) == {*jobs, "Connector orders-archive in kafka is gone"}
+
+
+def test_nobody_is_told_of_a_job_that_is_suspended_on_purpose(platform, copies):
+    plan = replanned(copies / "platform", variables={"suspended": ["large-orders", "order-totals"]})
+    states = {
+        made["metadata"]["name"]: made["spec"]["job"]["state"]
+        for made in manifests(plan)
+        if made["kind"].startswith("Flink")
+    }
+    assert states == {"large-orders": "suspended", "order-features": "running", "order-totals": "suspended"}
+    assert missed(plan) == {
+        "Flink job order-features in flink is gone",
+        "Connector orders-archive in kafka is gone",
+    }

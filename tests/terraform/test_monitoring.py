@@ -18,10 +18,12 @@ MODULE = MODULES / "monitoring"
 GENERATOR = MODULES.parents[1] / "monitoring" / "dashboards.py"
 #: What the unit tests of the alerts are written for.
 GIVEN = """
-  jobs         = { flink = ["order-totals"] }
-  connectors   = { kafka = ["orders"] }
-  thresholds   = { watermark_behind = 3600 }
-  alert_labels = { team = "risk" }
+  jobs               = { flink = ["order-totals"] }
+  connectors         = { kafka = ["orders"] }
+  checkpoint_ages    = { flink = { nightly-run = 7200 } }
+  operator_namespace = "flink-operator"
+  thresholds         = { watermark_behind = 3600 }
+  alert_labels       = { team = "risk" }
 """
 
 
@@ -73,7 +75,7 @@ def test_what_is_made_is_what_the_operators_take(plan):
 def test_prometheus_takes_the_rules(folder):
     done = promtool("check", "rules", "rules.json", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "13 rules found" in done.stdout
+    assert "14 rules found" in done.stdout
 
 
 def test_each_alert_fires_when_it_should_and_not_otherwise(folder):
@@ -93,14 +95,22 @@ def test_every_alert_has_a_unit_test(plan):
         ("FlinkJobRestarts", ">= 3", ">= 1"),
         ("FlinkCheckpointsFailing", ">= 3", ">= 30"),
         ("FlinkNoCheckpoint", "> 1800", "> 18000"),
-        ("FlinkLagGrowing", ") > 0", ") < 0"),
+        ("FlinkNoCheckpoint", "> 7200", "> 1800"),
+        ("FlinkNoCheckpoint", "unless on (namespace, job_name)", "or on (namespace, job_name)"),
+        ("FlinkNoCheckpoint", 'namespace="flink",', ""),
+        ("FlinkLagGrowing", ")) > 0", ")) < 0"),
+        ("FlinkLagGrowing", "(max by (namespace, job_name, job_id, operator_id, subtask_index) ", "("),
         ("FlinkBackPressure", "> 0.8", "> 0.3"),
         ("FlinkWatermarkBehind", "Watermark > 0)", "Watermark)"),
         ("FlinkJobMissing", "order-totals|order_totals", "order-totals"),
+        ("FlinkJobFailed", "max by", "min by"),
+        ("FlinkJobFailed", 'resourcens=~"flink"', ""),
         ("ConnectorNotRunning", "running|paused|stopped", "running"),
         ("ConnectorTaskFailed", "failed", "running"),
         ("ConnectorRecordsFailing", ">= 1", ">= 3"),
+        ("ConnectorRecordsFailing", "(max by (namespace, connector, task) ", "("),
         ("ConnectorLagGrowing", "> 10000", "> 10000000"),
+        ("ConnectorLagGrowing", "(max by (namespace, connector, task, topic, partition) ", "("),
         ("ConnectorMissing", "absent(", "max("),
     ],
 )
@@ -144,6 +154,18 @@ def test_prometheus_takes_every_expression_of_the_dashboards(tmp_path):
     (tmp_path / "rules.json").write_text(json.dumps({"groups": [{"name": "g", "rules": group}]}))
     done = promtool("check", "rules", "--lint-fatal", "rules.json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_dashboards_count_a_series_once_however_often_it_is_scraped():
+    expressions = [
+        target["expr"]
+        for path in (MODULE / "dashboards").glob("*.json")
+        for panel in json.loads(path.read_text())["panels"]
+        for target in panel["targets"]
+    ]
+    sums = [text for expr in expressions for text in re.findall(r"\bsum\b.{60}", expr)]
+    assert len(sums) > 15
+    assert [text for text in sums if not re.match(r"sum( by \([\w, ]+\) )?\(max by \(", text)] == []
 
 
 def test_dashboards_name_alerts_that_there_are(plan):

@@ -11,7 +11,15 @@ terraform {
   }
 }
 
+variable "suspended" {
+  description = "Jobs that are suspended on purpose: they end with a savepoint, and nobody is told that they are gone."
+  type        = set(string)
+  default     = []
+}
+
 locals {
+  states = { for name in ["large-orders", "order-features", "order-totals"] : name => contains(var.suspended, name) ? "suspended" : "running" }
+
   kafka = {
     main = {
       "bootstrap.servers" = "main-kafka-bootstrap.kafka:9092"
@@ -46,7 +54,7 @@ module "large_orders" {
   job_name        = "large-orders"
   session_cluster = "session"
   parallelism     = 2
-  state           = "running"
+  state           = local.states["large-orders"]
   upgrade_mode    = "savepoint"
 
   sql = [
@@ -66,6 +74,7 @@ module "order_features" {
   job_name        = "order-features"
   session_cluster = "session"
   parallelism     = 2
+  state           = local.states["order-features"]
   py_module       = "features.orders"
   py_archive_uri  = "s3://team-flink/jobs/features-1.4.0.zip"
   args            = { topic = "orders" }
@@ -79,6 +88,7 @@ module "order_totals" {
   job_name     = "order-totals"
   job_type     = "sql"
   parallelism  = 4
+  state        = local.states["order-totals"]
   upgrade_mode = "last-state"
   flink_image  = "registry.example.com/team/flink:2.3.0"
 
@@ -107,6 +117,6 @@ module "monitoring" {
 
   labels       = { release = "kube-prometheus-stack" }
   alert_labels = { team = "orders" }
-  jobs         = { flink = [for name in [module.large_orders.name, module.order_features.name, module.order_totals.name] : name if name != null] }
+  jobs         = { flink = [for name in compact([module.large_orders.name, module.order_features.name, module.order_totals.name]) : name if local.states[name] == "running"] }
   connectors   = { kafka = compact([module.orders_archive.name]) }
 }

@@ -17,6 +17,11 @@ locals {
         podMetricsEndpoints = [{ port = "metrics", interval = var.scrape_interval }]
         podTargetLabels     = ["app", "component"]
       }
+      operator = var.operator_namespace == null ? null : {
+        namespaceSelector   = { matchNames = [var.operator_namespace] }
+        selector            = { matchLabels = { "app.kubernetes.io/name" = "flink-kubernetes-operator" } }
+        podMetricsEndpoints = [{ port = "metrics", interval = var.scrape_interval }]
+      }
       connect = length(var.connect_namespaces) == 0 ? null : {
         namespaceSelector = { matchNames = var.connect_namespaces }
         selector = {

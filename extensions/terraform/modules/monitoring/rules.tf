@@ -3,8 +3,29 @@ locals {
 
   # A job's series by the labels that name it. Flink's reporter writes _ for what it filters out of labels,
   # such as the hyphens of a job's name, unless metrics.reporter.prom.filterLabelValueCharacters is false.
-  of_job       = "max by (namespace, job_name, job_id)"
-  of_connector = "by (namespace, connector)"
+  of_job = "max by (namespace, job_name, job_id)"
+
+  # Sums are of one series for each subtask, task or partition, however many monitors scrape its pod.
+  pending    = "sum by (namespace, job_name) (max by (namespace, job_name, job_id, operator_id, subtask_index)"
+  of_tasks   = "sum by (namespace, connector) (max by (namespace, connector, task)"
+  partitions = "sum by (namespace, connector) (max by (namespace, connector, task, topic, partition)"
+
+  # Names of jobs and namespaces as they may be in labels, and as Flink's reporter writes them.
+  names    = distinct(flatten([values(var.jobs), [for ages in values(var.checkpoint_ages) : keys(ages)], var.flink_namespaces]))
+  reported = { for name in local.names : name => replace(name, "/[^a-zA-Z0-9:_]/", "_") }
+  pattern  = { for name in local.names : name => join("|", distinct([replace(name, ".", "\\\\."), local.reported[name]])) }
+
+  # Where the last checkpoint is older than so many seconds, or there never was one: of all jobs, and of those
+  # that have an age of their own.
+  ages = merge([for namespace, ages in var.checkpoint_ages : {
+    for name, age in ages : "${namespace}/${name}" => { of = "{namespace=\"${namespace}\",job_name=~\"${local.pattern[name]}\"}", age = age }
+  }]...)
+  each_old = {
+    for key, found in merge({ "" = { of = "", age = local.at.checkpoint_age } }, local.ages) :
+    key => "(time() - ${local.of_job} (flink_jobmanager_job_lastCheckpointCompletedTimestamp${found.of}) / 1000 > ${found.age} and ${local.of_job} (flink_jobmanager_job_numberOfCompletedCheckpoints${found.of}) > 0) or (${local.of_job} (flink_jobmanager_job_uptime${found.of}) / 1000 > ${found.age} and ${local.of_job} (flink_jobmanager_job_totalNumberOfCheckpoints${found.of}) > 0 and ${local.of_job} (flink_jobmanager_job_numberOfCompletedCheckpoints${found.of}) == 0)"
+  }
+  others = join("", [for found in values(local.ages) : " unless on (namespace, job_name) flink_jobmanager_job_numberOfCompletedCheckpoints${found.of}"])
+  old    = join(" or ", [for key, expr in local.each_old : key == "" && length(local.ages) > 0 ? "((${expr})${local.others})" : expr])
 
   flink_alerts = concat([
     {
@@ -36,16 +57,16 @@ locals {
     },
     {
       alert       = "FlinkNoCheckpoint"
-      expr        = "(time() - ${local.of_job} (flink_jobmanager_job_lastCheckpointCompletedTimestamp) / 1000 > ${local.at.checkpoint_age} and ${local.of_job} (flink_jobmanager_job_numberOfCompletedCheckpoints) > 0) or (${local.of_job} (flink_jobmanager_job_uptime) / 1000 > ${local.at.checkpoint_age} and ${local.of_job} (flink_jobmanager_job_totalNumberOfCheckpoints) > 0 and ${local.of_job} (flink_jobmanager_job_numberOfCompletedCheckpoints) == 0)"
+      expr        = local.old
       for         = "5m"
       severity    = "critical"
       summary     = "Flink job {{ $labels.job_name }} in {{ $labels.namespace }} has no recent checkpoint"
       description = "For {{ $value | humanizeDuration }} no checkpoint was completed. A failure now would set the job back by as much."
-      runbook     = "%jobs shows checkpoints and back pressure. One that goes on for long waits behind back pressure or for a large state; FlinkCheckpointsFailing says whether they fail. Do not restart the job without need: it would read again what came since."
+      runbook     = "%jobs shows checkpoints and back pressure. One that goes on for long waits behind back pressure or for a large state; FlinkCheckpointsFailing says whether they fail. Do not restart the job without need: it would read again what came since. A longer interval than others' is no failure: give the job an age of its own in checkpoint_ages."
     },
     {
       alert       = "FlinkLagGrowing"
-      expr        = "sum by (namespace, job_name) (flink_taskmanager_job_task_operator_pendingRecords) > ${local.at.lag} and sum by (namespace, job_name) (deriv(flink_taskmanager_job_task_operator_pendingRecords[${local.at.window}])) > 0"
+      expr        = "${local.pending} (flink_taskmanager_job_task_operator_pendingRecords)) > ${local.at.lag} and ${local.pending} (deriv(flink_taskmanager_job_task_operator_pendingRecords[${local.at.window}]))) > 0"
       for         = local.at.lag_for
       severity    = "warning"
       summary     = "Flink job {{ $labels.job_name }} in {{ $labels.namespace }} falls behind"
@@ -73,14 +94,23 @@ locals {
     },
     ], flatten([for namespace, names in var.jobs : [for name in names : {
       alert       = "FlinkJobMissing"
-      expr        = "absent(flink_jobmanager_job_uptime{namespace=\"${namespace}\",job_name=~\"${join("|", distinct([replace(name, ".", "\\\\."), replace(name, "/[^a-zA-Z0-9:_]/", "_")]))}\"})"
+      expr        = "absent(flink_jobmanager_job_uptime{namespace=\"${namespace}\",job_name=~\"${local.pattern[name]}\"})"
       for         = local.at.not_running_for
       severity    = "critical"
       summary     = "Flink job ${name} in ${namespace} is gone"
       description = "No JobManager in ${namespace} has told of a job called ${name} for ${local.at.not_running_for}: it ended, failed for good or was never there, its cluster is gone, or it is not scraped."
-      runbook     = "%jobs lists what the cluster knows, with jobs that have ended. In Kubernetes, the job's FlinkSessionJob or FlinkDeployment says in its status why it does not run; the operator's log has more. If it is meant to be gone, take it out of jobs."
-      labels      = { namespace = namespace, job_name = name }
-    }]])
+      runbook     = "%jobs lists what the cluster knows, with jobs that have ended. In Kubernetes, the job's FlinkSessionJob or FlinkDeployment says in its status why it does not run; the operator's log has more. If it is meant to be gone, or suspended, take it out of jobs."
+      labels      = { namespace = namespace, job_name = local.reported[name] }
+      }]]), [for namespace in var.flink_namespaces : {
+      alert       = "FlinkJobFailed"
+      expr        = "max by (resourcetype) (flink_k8soperator_namespace_Lifecycle_State_FAILED_Count{resourcens=~\"${local.pattern[namespace]}\"}) > 0"
+      for         = local.at.not_running_for
+      severity    = "critical"
+      summary     = "Flink jobs in ${namespace} failed for good"
+      description = "The Flink Kubernetes Operator has {{ $value | printf \"%.0f\" }} of kind {{ $labels.resourcetype }} in ${namespace} in the state FAILED for ${local.at.not_running_for}: they could not be deployed, or Flink no longer restarts them."
+      runbook     = "In Kubernetes, the lifecycle state of the namespace's FlinkSessionJobs and FlinkDeployments shows which; status.error says why, and %why JOB or the JobManager's log has the exception. Mend the cause, then apply the job with another restart_nonce; upgrade_mode last-state goes on from the newest checkpoint."
+      labels      = { namespace = namespace }
+    }]
   )
 
   connect_alerts = concat([
@@ -104,7 +134,7 @@ locals {
     },
     {
       alert       = "ConnectorRecordsFailing"
-      expr        = "sum ${local.of_connector} (increase(kafka_connect_task_error_total_record_errors[${local.at.window}])) >= ${local.at.failed_records}"
+      expr        = "${local.of_tasks} (increase(kafka_connect_task_error_total_record_errors[${local.at.window}]))) >= ${local.at.failed_records}"
       for         = "0m"
       severity    = "warning"
       summary     = "Records of connector {{ $labels.connector }} in {{ $labels.namespace }} fail"
@@ -113,7 +143,7 @@ locals {
     },
     {
       alert       = "ConnectorLagGrowing"
-      expr        = "sum ${local.of_connector} (kafka_consumer_fetch_manager_records_lag) > ${local.at.lag} and sum ${local.of_connector} (deriv(kafka_consumer_fetch_manager_records_lag[${local.at.window}])) > 0"
+      expr        = "${local.partitions} (kafka_consumer_fetch_manager_records_lag)) > ${local.at.lag} and ${local.partitions} (deriv(kafka_consumer_fetch_manager_records_lag[${local.at.window}]))) > 0"
       for         = local.at.lag_for
       severity    = "warning"
       summary     = "Connector {{ $labels.connector }} in {{ $labels.namespace }} falls behind"

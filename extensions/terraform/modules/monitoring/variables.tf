@@ -42,7 +42,7 @@ variable "labels" {
 }
 
 variable "flink_namespaces" {
-  description = "Where Flink runs. Its pods are scraped by their port `metrics`, but for those of `flink/session-cluster` and `flink/standalone-job`, which bring a PodMonitor of their own."
+  description = "Where Flink runs. Its pods are scraped by their port `metrics`, but for those of `flink/session-cluster` and `flink/standalone-job`, which bring a ServiceMonitor of their own."
   type        = list(string)
   default     = ["flink"]
   nullable    = false
@@ -65,6 +65,17 @@ variable "connect_namespaces" {
   }
 }
 
+variable "operator_namespace" {
+  description = "Where the Flink Kubernetes Operator runs, so that its pods are scraped by their port `metrics`; the alert `FlinkJobFailed` is of its metrics. Without it, they are not scraped."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.operator_namespace == null || can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.operator_namespace))
+    error_message = "operator_namespace ${try(jsonencode(var.operator_namespace), "")} is no name of a namespace: lower case letters, digits and hyphens, at most 63."
+  }
+}
+
 variable "scrape_interval" {
   description = "How often pods are asked."
   type        = string
@@ -78,7 +89,7 @@ variable "scrape_interval" {
 }
 
 variable "jobs" {
-  description = "Flink jobs that have to be there, by namespace: an alert tells when one is gone."
+  description = "Flink jobs that have to run, by namespace: an alert tells when one is gone. Leave out those that are suspended on purpose."
   type        = map(list(string))
   default     = {}
   nullable    = false
@@ -86,6 +97,18 @@ variable "jobs" {
   validation {
     condition     = alltrue(flatten([for names in values(var.jobs) : [for name in names : can(regex("^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$", name))]]))
     error_message = "Not names of jobs: ${join(", ", flatten([for names in values(var.jobs) : [for name in names : jsonencode(name) if !can(regex("^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$", name))]]))}."
+  }
+}
+
+variable "checkpoint_ages" {
+  description = "Seconds since the last checkpoint for jobs whose checkpoints are further apart than `checkpoint_age` of `thresholds` allows, by namespace and name: `{ flink = { nightly = 7200 } }`."
+  type        = map(map(number))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue(flatten([for ages in values(var.checkpoint_ages) : [for name, age in ages : can(regex("^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$", name)) && try(age >= 1, false)]]))
+    error_message = "checkpoint_ages: not names of jobs with at least 1 second: ${join(", ", flatten([for ages in values(var.checkpoint_ages) : [for name, age in ages : jsonencode(name) if !(can(regex("^[A-Za-z0-9][A-Za-z0-9._ -]{0,127}$", name)) && try(age >= 1, false))]]))}."
   }
 }
 
@@ -102,7 +125,7 @@ variable "connectors" {
 }
 
 variable "thresholds" {
-  description = "When alerts fire. `not_running_for`: a job or connector that does not run. `window`: within which `restarts`, `failed_checkpoints` and `failed_records` are counted. `checkpoint_age`: seconds since the last checkpoint. `lag`: records that are not read yet and become more, for `lag_for`. `back_pressure`: share of the time, for `back_pressure_for`. `watermark_behind`: seconds that the watermark is behind the clock; null for no alert."
+  description = "When alerts fire. `not_running_for`: a job or connector that does not run. `window`: within which `restarts`, `failed_checkpoints` and `failed_records` are counted. `checkpoint_age`: seconds since the last checkpoint, of jobs that are not in `checkpoint_ages`. `lag`: records that are not read yet and become more, for `lag_for`. `back_pressure`: share of the time, for `back_pressure_for`. `watermark_behind`: seconds that the watermark is behind the clock; null for no alert."
   type = object({
     not_running_for    = optional(string, "5m")
     window             = optional(string, "15m")

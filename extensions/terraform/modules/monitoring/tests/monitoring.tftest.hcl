@@ -53,7 +53,7 @@ run "every_alert_says_what_on_what_and_what_to_do" {
   }
 
   assert {
-    condition     = length(flatten([for group in jsondecode(output.rules).groups : group.rules])) == 13 && alltrue([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : contains(["critical", "warning"], rule.labels.severity)])
+    condition     = length(flatten([for group in jsondecode(output.rules).groups : group.rules])) == 14 && alltrue([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : contains(["critical", "warning"], rule.labels.severity)])
     error_message = "their number"
   }
 
@@ -63,7 +63,7 @@ run "every_alert_says_what_on_what_and_what_to_do" {
   }
 
   assert {
-    condition     = alltrue([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : strcontains(rule.annotations.summary, "{{") || contains(["FlinkJobMissing", "ConnectorMissing"], rule.alert)])
+    condition     = alltrue([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : strcontains(rule.annotations.summary, "{{") || contains(["FlinkJobMissing", "FlinkJobFailed", "ConnectorMissing"], rule.alert)])
     error_message = "each names what it is about"
   }
 }
@@ -112,6 +112,48 @@ run "a_job_s_name_is_found_as_flink_s_reporter_writes_it" {
   assert {
     condition     = toset([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : rule.expr if rule.alert == "FlinkJobMissing"]) == toset(["absent(flink_jobmanager_job_uptime{namespace=\"flink\",job_name=~\"order-totals|order_totals\"})", "absent(flink_jobmanager_job_uptime{namespace=\"flink\",job_name=~\"plain\"})", "absent(flink_jobmanager_job_uptime{namespace=\"flink\",job_name=~\"a\\\\.b c|a_b_c\"})"])
     error_message = "the series"
+  }
+
+  assert {
+    condition     = toset([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : "${rule.labels.job_name}: ${rule.annotations.summary}" if rule.alert == "FlinkJobMissing"]) == toset(["order_totals: Flink job order-totals in flink is gone", "plain: Flink job plain in flink is gone", "a_b_c: Flink job a.b c in flink is gone"])
+    error_message = "the label as other alerts have it, the text with the name"
+  }
+}
+
+run "a_job_has_an_age_of_checkpoints_of_its_own" {
+  command = plan
+
+  variables {
+    checkpoint_ages = { flink = { nightly-run = 7200, weekly = 90000 }, other = { nightly-run = 3600 } }
+  }
+
+  assert {
+    condition     = endswith(split(" or (time", one([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : rule.expr if rule.alert == "FlinkNoCheckpoint"]))[0], "== 0)) unless on (namespace, job_name) flink_jobmanager_job_numberOfCompletedCheckpoints{namespace=\"flink\",job_name=~\"nightly-run|nightly_run\"} unless on (namespace, job_name) flink_jobmanager_job_numberOfCompletedCheckpoints{namespace=\"flink\",job_name=~\"weekly\"} unless on (namespace, job_name) flink_jobmanager_job_numberOfCompletedCheckpoints{namespace=\"other\",job_name=~\"nightly-run|nightly_run\"})")
+    error_message = "all others"
+  }
+
+  assert {
+    condition     = strcontains(one([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : rule.expr if rule.alert == "FlinkNoCheckpoint"]), "CompletedTimestamp{namespace=\"flink\",job_name=~\"nightly-run|nightly_run\"}) / 1000 > 7200 and") && strcontains(one([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : rule.expr if rule.alert == "FlinkNoCheckpoint"]), "CompletedTimestamp{namespace=\"other\",job_name=~\"nightly-run|nightly_run\"}) / 1000 > 3600 and") && strcontains(one([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : rule.expr if rule.alert == "FlinkNoCheckpoint"]), "uptime{namespace=\"flink\",job_name=~\"weekly\"}) / 1000 > 90000 and")
+    error_message = "each its own"
+  }
+}
+
+run "scrapes_the_operator_where_it_is_told_to" {
+  command = plan
+
+  variables {
+    operator_namespace = "flink-operator"
+    flink_namespaces   = ["team-a", "b"]
+  }
+
+  assert {
+    condition     = jsondecode(output.manifests["monitor-operator"]).spec.namespaceSelector.matchNames == ["flink-operator"] && jsondecode(output.manifests["monitor-operator"]).spec.podMetricsEndpoints[0].port == "metrics"
+    error_message = "the monitor"
+  }
+
+  assert {
+    condition     = toset([for rule in flatten([for group in jsondecode(output.rules).groups : group.rules]) : "${rule.labels.namespace} ${rule.expr}" if rule.alert == "FlinkJobFailed"]) == toset(["team-a max by (resourcetype) (flink_k8soperator_namespace_Lifecycle_State_FAILED_Count{resourcens=~\"team-a|team_a\"}) > 0", "b max by (resourcetype) (flink_k8soperator_namespace_Lifecycle_State_FAILED_Count{resourcens=~\"b\"}) > 0"])
+    error_message = "an alert for each namespace"
   }
 }
 
@@ -206,4 +248,24 @@ run "refuses_a_job_that_would_be_a_pattern" {
   }
 
   expect_failures = [var.jobs]
+}
+
+run "refuses_no_age_of_checkpoints" {
+  command = plan
+
+  variables {
+    checkpoint_ages = { flink = { nightly = 0 } }
+  }
+
+  expect_failures = [var.checkpoint_ages]
+}
+
+run "refuses_an_operator_s_namespace_that_there_is_not" {
+  command = plan
+
+  variables {
+    operator_namespace = "Flink"
+  }
+
+  expect_failures = [var.operator_namespace]
 }

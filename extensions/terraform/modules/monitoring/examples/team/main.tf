@@ -16,10 +16,14 @@ provider "kubectl" {
 module "monitoring" {
   source = "../.."
 
-  labels       = { release = "kube-prometheus-stack" }
-  jobs         = { flink = ["order-totals"] }
-  connectors   = { kafka = ["shop", "archive"] }
-  alert_labels = { team = "risk" }
+  labels             = { release = "kube-prometheus-stack" }
+  operator_namespace = "flink-operator"
+  jobs               = { flink = ["order-totals", "nightly"] }
+  connectors         = { kafka = ["shop", "archive"] }
+  alert_labels       = { team = "risk" }
+
+  # Its checkpoints are an hour apart.
+  checkpoint_ages = { flink = { nightly = 7200 } }
 
   thresholds = {
     lag              = 50000
