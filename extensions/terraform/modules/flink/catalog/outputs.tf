@@ -19,6 +19,6 @@ output "manifest" {
 
   precondition {
     condition     = local.manifest_bytes < 1000000
-    error_message = "The catalog has ${local.manifest_bytes} bytes, and a ConfigMap takes no more than 1000000; its largest file is ${substr(local.sizes[0], 13, -1)}. Make two catalogs of it."
+    error_message = "The catalog has ${local.manifest_bytes} bytes, and a ConfigMap takes no more than 1000000; its largest file is ${try(substr(local.sizes[0], 13, -1), "not there")}. Make two catalogs of it."
   }
 }

@@ -34,13 +34,13 @@ variable "directory" {
   nullable    = false
 
   validation {
-    condition     = length(fileset(var.directory, "*/*.{sql,py}")) > 0
-    error_message = "directory: ${var.directory} has no tables/*.sql, views/*.sql or functions/*. Begin the path with $${path.root} or $${path.module}."
+    condition     = length(try(fileset(var.directory, "{tables,views,functions,other}/*.{sql,py}"), [])) > 0
+    error_message = "directory: ${var.directory} has no file NAME.sql or NAME.py in tables, views, functions or other. Begin the path with $${path.root} or $${path.module}."
   }
 
   validation {
-    condition     = alltrue([for file in fileset(var.directory, "{tables,views,functions,other}/*.{sql,py}") : can(regex("^[a-z]+/[A-Za-z0-9_.-]{1,200}$", file))])
-    error_message = "directory: no keys of a ConfigMap: ${join(", ", [for file in fileset(var.directory, "{tables,views,functions,other}/*.{sql,py}") : file if !can(regex("^[a-z]+/[A-Za-z0-9_.-]{1,200}$", file))])}. Files have names of letters, digits, _, . and -."
+    condition     = alltrue([for file in try(fileset(var.directory, "{tables,views,functions,other}/*.{sql,py}"), []) : can(regex("^[a-z]+/[A-Za-z0-9_.-]{1,200}$", file))])
+    error_message = "directory: no keys of a ConfigMap: ${join(", ", [for file in try(fileset(var.directory, "{tables,views,functions,other}/*.{sql,py}"), []) : file if !can(regex("^[a-z]+/[A-Za-z0-9_.-]{1,200}$", file))])}. Files have names of letters, digits, _, . and -."
   }
 }
 

@@ -79,6 +79,16 @@ run "refuses_wrong_values_2" {
   expect_failures = [var.directory]
 }
 
+run "refuses_a_directory_of_other_folders" {
+  command = plan
+
+  variables {
+    directory = "tests/elsewhere"
+  }
+
+  expect_failures = [var.directory]
+}
+
 run "refuses_wrong_values_3" {
   command = plan
 
