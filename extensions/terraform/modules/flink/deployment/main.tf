@@ -17,12 +17,12 @@ locals {
     var.flink_configuration,
   )
 
-  labels = merge(var.labels, {
+  own_labels = {
     "app.kubernetes.io/name"    = var.name
     "app.kubernetes.io/part-of" = "sdp"
     (var.label)                 = var.name
-  })
-  metadata = { name = var.name, namespace = var.namespace, labels = local.labels }
+  }
+  metadata = { name = var.name, namespace = var.namespace, labels = merge(var.labels, local.own_labels) }
 
   container = {
     for key, value in {
@@ -41,7 +41,8 @@ locals {
   }
 
   pod = {
-    metadata = { labels = local.labels }
+    # Not the caller's: a label that is for Prometheus or a bill would restart the pods.
+    metadata = { labels = local.own_labels }
     spec = {
       for key, value in {
         containers       = [local.container]
@@ -72,7 +73,8 @@ locals {
     }
   }
 
-  ui = "${var.name}-ui"
+  ui      = "${var.name}-ui"
+  metrics = "${var.name}-metrics"
   # Labels that Flink itself gives to its pods.
   selector = { app = var.name, type = "flink-native-kubernetes" }
   others = {
@@ -109,14 +111,26 @@ locals {
         } : key => value if value != null
       }
     }
+    metrics = !var.monitoring ? null : {
+      apiVersion = "v1"
+      kind       = "Service"
+      # The UI's Service has the same labels but this one.
+      metadata = merge(local.metadata, { name = local.metrics, labels = merge(local.metadata.labels, { "sdp.metrics" = var.name }) })
+      spec = {
+        type      = "ClusterIP"
+        clusterIP = "None"
+        selector  = local.selector
+        ports     = [{ name = "metrics", port = 9249, targetPort = 9249, protocol = "TCP" }]
+      }
+    }
     monitor = !var.monitoring ? null : {
       apiVersion = "monitoring.coreos.com/v1"
-      kind       = "PodMonitor"
+      kind       = "ServiceMonitor"
       metadata   = local.metadata
       spec = {
-        selector            = { matchLabels = local.selector }
-        podMetricsEndpoints = [{ port = "metrics" }]
-        podTargetLabels     = [var.label]
+        selector        = { matchLabels = { "sdp.metrics" = var.name } }
+        endpoints       = [{ port = "metrics" }]
+        podTargetLabels = [var.label]
       }
     }
   }

@@ -4,6 +4,6 @@ output "manifest" {
 }
 
 output "others" {
-  description = "What is made beside it, as JSON by name: service, ingress, monitor."
+  description = "What is made beside it, as JSON by name: service, ingress, metrics, monitor."
   value       = local.made
 }

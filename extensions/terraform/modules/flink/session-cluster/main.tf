@@ -1,9 +1,15 @@
+locals {
+  high_availability = coalesce(var.high_availability, try(var.checkpoint_config.s3_path, null) != null)
+  # Bytes, since length() counts characters.
+  manifest_bytes = floor(length(base64encode(module.deployment.manifest)) / 4) * 3
+}
+
 module "deployment" {
   source = "../deployment"
 
   name                = var.name
   label               = "sdp.session-cluster"
-  high_availability   = var.high_availability
+  high_availability   = local.high_availability
   enabled             = var.enabled
   namespace           = var.namespace
   flink_image         = var.flink_image

@@ -1,6 +1,7 @@
 output "name" {
-  description = "The cluster's name, for `session_cluster` of the jobs; null where it is not enabled."
-  value       = var.enabled ? var.name : null
+  description = "The cluster's name, for `session_cluster` of the jobs, also where it is not enabled: so that the jobs are made after it, and taken away before it."
+  value       = var.name
+  depends_on  = [module.deployment]
 }
 
 output "namespace" {
@@ -13,7 +14,12 @@ output "manifest" {
   value       = var.enabled ? module.deployment.manifest : null
 
   precondition {
-    condition     = !var.high_availability || try(var.checkpoint_config.s3_path, null) != null || can(var.flink_configuration["high-availability.storageDir"])
+    condition     = local.manifest_bytes < 400000
+    error_message = "The cluster's manifest has ${local.manifest_bytes} bytes, and may have no more than 400000, since the operator writes it twice more into the status of the same object: log_configuration and flink_configuration are most of it."
+  }
+
+  precondition {
+    condition     = !local.high_availability || try(var.checkpoint_config.s3_path, null) != null || can(var.flink_configuration["high-availability.storageDir"])
     error_message = "high_availability needs a place for the JobManager's metadata: set checkpoint_config = { s3_path = … }."
   }
 }
@@ -29,6 +35,6 @@ output "rest_url" {
 }
 
 output "others" {
-  description = "What is made beside the FlinkDeployment, as JSON by name: service, ingress, monitor."
+  description = "What is made beside the FlinkDeployment, as JSON by name: service, ingress, metrics, monitor."
   value       = module.deployment.others
 }

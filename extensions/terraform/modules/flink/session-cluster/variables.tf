@@ -1,5 +1,5 @@
 variable "enabled" {
-  description = "Whether the cluster exists at all; false makes nothing, and takes away what was there, with its jobs."
+  description = "Whether the cluster exists at all; false makes nothing, and takes away what was there once its jobs are gone: while session jobs are there, the operator keeps it."
   type        = bool
   default     = true
   nullable    = false
@@ -40,14 +40,14 @@ variable "flink_image" {
 }
 
 variable "flink_version" {
-  description = "The image's version of Flink, as the operator names it."
+  description = "The image's version of Flink, as the operator names it. Operator 1.15 takes none above `v2_2`; `v2_3` needs 1.16 or later."
   type        = string
   default     = "v2_3"
   nullable    = false
 
   validation {
     condition     = contains(["v1_20", "v2_0", "v2_1", "v2_2", "v2_3"], var.flink_version)
-    error_message = "flink_version ${jsonencode(var.flink_version)} is none of v1_20, v2_0, v2_1, v2_2 and v2_3."
+    error_message = "flink_version ${jsonencode(var.flink_version)} is none of v1_20, v2_0, v2_1, v2_2 and, from operator 1.16 on, v2_3."
   }
 }
 
@@ -144,10 +144,9 @@ variable "checkpoint_config" {
 }
 
 variable "high_availability" {
-  description = "Whether the JobManager's metadata are kept in Kubernetes and under `checkpoint_config.s3_path`, so that a JobManager that is lost goes on with its jobs."
+  description = "Whether the JobManager's metadata are kept in Kubernetes and under `checkpoint_config.s3_path`, so that a JobManager that is lost, or restarted, goes on with its jobs; without a value, where `checkpoint_config.s3_path` is set."
   type        = bool
-  default     = false
-  nullable    = false
+  default     = null
 }
 
 variable "flink_configuration" {
@@ -162,8 +161,8 @@ variable "flink_configuration" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.flink_configuration) : !(can(regex("(?i)password|passphrase|secret|credential|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$", key)))])
-    error_message = "flink_configuration holds a secret in clear text: ${join(", ", [for key in keys(var.flink_configuration) : key if can(regex("(?i)password|passphrase|secret|credential|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$", key))])}. Leave it to the pods' identity (service_account), or to secret_env and secret_files of the cluster."
+    condition     = alltrue([for key in keys(var.flink_configuration) : !(can(regex("(?i)password|passphrase|secret|credential|token$|http[._-]headers?$|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$|^kubernetes\\.(secrets|env\\.secretkeyref|container\\.image\\.pull-secrets)$", key)))])
+    error_message = "flink_configuration holds a secret in clear text: ${join(", ", [for key in keys(var.flink_configuration) : key if can(regex("(?i)password|passphrase|secret|credential|token$|http[._-]headers?$|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$|^kubernetes\\.(secrets|env\\.secretkeyref|container\\.image\\.pull-secrets)$", key))])}. Leave it to the pods' identity (service_account), or to secret_env and secret_files of the cluster."
   }
 }
 
@@ -219,7 +218,7 @@ variable "ingress" {
 }
 
 variable "monitoring" {
-  description = "Whether Prometheus gets the metrics: a reporter on port 9249, and a PodMonitor, whose definition is in the cluster where the Prometheus operator is."
+  description = "Whether Prometheus gets the metrics: a reporter on port 9249, a Service of that port, and a ServiceMonitor, whose definition is in the cluster where the Prometheus operator is."
   type        = bool
   default     = true
   nullable    = false
@@ -238,7 +237,7 @@ variable "log_configuration" {
 }
 
 variable "labels" {
-  description = "More labels of what is made."
+  description = "More labels of what is made, but for the pods, which a label would restart."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -13,8 +13,8 @@ output "manifest" {
   value       = var.enabled ? module.deployment.manifest : null
 
   precondition {
-    condition     = local.manifest_bytes < 1000000
-    error_message = "The job's manifest has ${local.manifest_bytes} bytes, and Kubernetes takes no more than 1000000: the ${var.job_type == "sql" ? "SQL script is" : "arguments are"} most of it. Move what the job does not need out of it."
+    condition     = local.manifest_bytes < 400000
+    error_message = "The job's manifest has ${local.manifest_bytes} bytes, and may have no more than 400000, since the operator writes it twice more into the status of the same object: the ${var.job_type == "sql" ? "SQL script is" : "arguments are"} most of it. Move what the job does not need out of it."
   }
 
   precondition {
@@ -23,28 +23,38 @@ output "manifest" {
   }
 
   precondition {
-    condition     = length(var.sql) > 0 == (var.job_type == "sql")
-    error_message = "job_type is ${var.job_type}, and sql ${length(var.sql) > 0 ? "is set, which belongs to job_type sql" : "is empty: a SQL job needs at least the file with its INSERT"}."
+    condition     = length(local.foreign) == 0
+    error_message = "job_type is ${var.job_type}, which takes no ${join(", ", local.foreign)}: it takes ${join(", ", local.own)} beside what all jobs take."
   }
 
   precondition {
-    condition     = (var.py_module != null) == (var.job_type == "python")
-    error_message = "job_type is ${var.job_type}, and py_module ${var.py_module != null ? "is set, which belongs to job_type python" : "is not set"}."
+    condition     = var.job_type != "sql" || length(var.sql) > 0
+    error_message = "job_type is sql, and sql is empty: a SQL job needs at least the file with its INSERT."
   }
 
   precondition {
-    condition     = (var.jar_uri != null) == (var.job_type == "java")
-    error_message = "job_type is ${var.job_type}, and jar_uri ${var.jar_uri != null ? "is set, which belongs to job_type java" : "is not set"}."
+    condition     = var.job_type != "python" || var.py_module != null
+    error_message = "job_type is python, and py_module is not set."
   }
 
   precondition {
-    condition     = var.upgrade_mode == "stateless" || try(var.checkpoint_config.s3_path, null) != null || can(var.flink_configuration["execution.checkpointing.dir"])
-    error_message = "upgrade_mode ${var.upgrade_mode} needs a place for state: set checkpoint_config = { s3_path = … }, or upgrade_mode = \"stateless\"."
+    condition     = var.job_type != "java" || var.jar_uri != null
+    error_message = "job_type is java, and jar_uri is not set."
   }
 
   precondition {
-    condition     = !local.high_availability || try(var.checkpoint_config.s3_path, null) != null || can(var.flink_configuration["high-availability.storageDir"])
-    error_message = "high_availability needs a place for the JobManager's metadata: set checkpoint_config = { s3_path = … }."
+    condition     = var.upgrade_mode == "stateless" || local.has_place.checkpoints
+    error_message = "upgrade_mode ${var.upgrade_mode} needs a place for checkpoints: set checkpoint_config = { s3_path = … }, execution.checkpointing.dir in flink_configuration, directories_by_operator = true where the operator's own configuration has it, or upgrade_mode = \"stateless\"."
+  }
+
+  precondition {
+    condition     = !(var.upgrade_mode == "savepoint" || var.savepoint_trigger_nonce != null) || local.has_place.savepoints
+    error_message = "${var.upgrade_mode == "savepoint" ? "upgrade_mode savepoint" : "savepoint_trigger_nonce"} needs a place for savepoints: set checkpoint_config = { s3_path = … }, execution.checkpointing.savepoint-dir in flink_configuration, or directories_by_operator = true where the operator's own configuration has it."
+  }
+
+  precondition {
+    condition     = !local.high_availability || local.has_place.metadata
+    error_message = "${var.high_availability == null ? "upgrade_mode last-state" : "high_availability"} needs a place for the JobManager's metadata: set checkpoint_config = { s3_path = … }, high-availability.storageDir in flink_configuration, or directories_by_operator = true where the operator's own configuration has it."
   }
 }
 
@@ -64,6 +74,6 @@ output "rest_url" {
 }
 
 output "others" {
-  description = "What is made beside the FlinkDeployment, as JSON by name: service, ingress, monitor."
+  description = "What is made beside the FlinkDeployment, as JSON by name: service, ingress, metrics, monitor."
   value       = module.deployment.others
 }

@@ -87,14 +87,14 @@ variable "flink_image" {
 }
 
 variable "flink_version" {
-  description = "The image's version of Flink, as the operator names it."
+  description = "The image's version of Flink, as the operator names it. Operator 1.15 takes none above `v2_2`; `v2_3` needs 1.16 or later."
   type        = string
   default     = "v2_3"
   nullable    = false
 
   validation {
     condition     = contains(["v1_20", "v2_0", "v2_1", "v2_2", "v2_3"], var.flink_version)
-    error_message = "flink_version ${jsonencode(var.flink_version)} is none of v1_20, v2_0, v2_1, v2_2 and v2_3."
+    error_message = "flink_version ${jsonencode(var.flink_version)} is none of v1_20, v2_0, v2_1, v2_2 and, from operator 1.16 on, v2_3."
   }
 }
 
@@ -189,13 +189,8 @@ variable "args" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.args) : can(regex("^[A-Za-z_][\\pL\\pN_]*$", name))])
-    error_message = "Not names of arguments: ${join(", ", [for name in keys(var.args) : jsonencode(name) if !can(regex("^[A-Za-z_][\\pL\\pN_]*$", name))])}. A name is a letter or _, then letters, digits and _."
-  }
-
-  validation {
-    condition     = !anytrue([for name in ["kafka", "registry", "functions"] : contains(keys(var.args), name)])
-    error_message = "args holds ${join(" and ", [for name in ["kafka", "registry", "functions"] : name if contains(keys(var.args), name)])}: kafka and functions are arguments of the module, and registry follows from kafka; a program's argument of that name goes into extra_args."
+    condition     = alltrue([for name in keys(var.args) : can(regex("^[A-Za-z_][\\pL\\pN_.-]*$", name))])
+    error_message = "Not names of arguments: ${join(", ", [for name in keys(var.args) : jsonencode(name) if !can(regex("^[A-Za-z_][\\pL\\pN_.-]*$", name))])}. A name is a letter or _, then letters, digits and _; for python and java also . and -."
   }
 
   validation {
@@ -205,14 +200,14 @@ variable "args" {
 }
 
 variable "extra_args" {
-  description = "More arguments, passed as they are behind `args`."
+  description = "For `python` and `java`: more arguments, passed as they are behind `args`."
   type        = list(string)
   default     = []
   nullable    = false
 }
 
 variable "kafka" {
-  description = "Kafka clusters by alias: client properties by Kafka's names, as in sdp.toml. `$${kafka.ALIAS}` in the SQL becomes the connection, `$${registry.ALIAS}` the address of its schema registry. Secrets are references, `env:NAME` or `file:PATH`, that the task managers read."
+  description = "For `sql`: Kafka clusters by alias: client properties by Kafka's names, as in sdp.toml. `$${kafka.ALIAS}` in the SQL becomes the connection, `$${registry.ALIAS}` the address of its schema registry. Secrets are references, `env:NAME` or `file:PATH`, that the task managers read."
   type        = map(map(string))
   default     = {}
   nullable    = false
@@ -251,7 +246,7 @@ variable "kafka" {
 }
 
 variable "functions" {
-  description = "Where the cluster reads the Python files of the job's functions, a directory or URI: what `$${functions}` in the SQL stands for."
+  description = "For `sql`: where the cluster reads the Python files of the job's functions, a directory or URI: what `$${functions}` in the SQL stands for."
   type        = string
   default     = null
 
@@ -273,42 +268,42 @@ variable "py_module" {
 }
 
 variable "py_archive_uri" {
-  description = "Where the module is: a .zip, .whl, .py file or directory that the cluster reads; null where the image has it."
+  description = "For `python`: where the module is: a .zip, .whl, .py file or directory that the cluster reads; null where the image has it."
   type        = string
   default     = null
 
   validation {
-    condition     = var.py_archive_uri == null || can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", var.py_archive_uri))
-    error_message = "py_archive_uri ${try(jsonencode(var.py_archive_uri), "")} is neither a URI, such as s3://team/jobs.zip, nor an absolute path."
+    condition     = var.py_archive_uri == null || can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", var.py_archive_uri))
+    error_message = "py_archive_uri ${try(jsonencode(var.py_archive_uri), "")} is neither a URI of a file system that Flink reads, such as s3://team/jobs.zip (https is none), nor an absolute path."
   }
 }
 
 variable "py_files" {
-  description = "More files, archives or directories for the Python path, by URI or absolute path."
+  description = "For `python`: more files, archives or directories for the Python path, by URI or absolute path."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = alltrue([for file in var.py_files : can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", file))])
-    error_message = "py_files: ${join(", ", [for file in var.py_files : jsonencode(file) if !can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", file))])} is neither a URI nor an absolute path."
+    condition     = alltrue([for file in var.py_files : can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", file))])
+    error_message = "py_files: ${join(", ", [for file in var.py_files : jsonencode(file) if !can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", file))])} is neither a URI of a file system that Flink reads (https is none) nor an absolute path."
   }
 }
 
 variable "py_archives" {
-  description = "Archives that the workers unpack, such as a virtual environment: `URI` or `URI#DIRECTORY`."
+  description = "For `python`: archives that the workers unpack, such as a virtual environment: `URI` or `URI#DIRECTORY`."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = alltrue([for file in var.py_archives : can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", file))])
-    error_message = "py_archives: ${join(", ", [for file in var.py_archives : jsonencode(file) if !can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", file))])} is neither a URI nor an absolute path."
+    condition     = alltrue([for file in var.py_archives : can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", file))])
+    error_message = "py_archives: ${join(", ", [for file in var.py_archives : jsonencode(file) if !can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", file))])} is neither a URI of a file system that Flink reads (https is none) nor an absolute path."
   }
 }
 
 variable "python_executable" {
-  description = "The Python interpreter, in the image or inside an archive of `py_archives` (`ARCHIVE/bin/python`)."
+  description = "For `python`: the interpreter, in the image or inside an archive of `py_archives` (`ARCHIVE/bin/python`)."
   type        = string
   default     = null
 
@@ -319,13 +314,13 @@ variable "python_executable" {
 }
 
 variable "jar_uri" {
-  description = "For `java`: the job's jar, most often of the image: `local:///opt/flink/usrlib/job.jar`."
+  description = "For `java`: the job's jar, most often of the image: `local:///opt/flink/usrlib/job.jar`. For `sql`: any jar of the image, since Flink needs the name of one, and uses no class of it; without a value, an example that Flink's own image has, `local:///opt/flink/examples/streaming/TopSpeedWindowing.jar`."
   type        = string
   default     = null
 
   validation {
-    condition     = var.jar_uri == null || can(regex("^(https?|s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file|local)://\\S+\\.jar$", var.jar_uri))
-    error_message = "jar_uri ${try(jsonencode(var.jar_uri), "")} is no URI of a jar: a scheme (local, https, s3, gs, abfs, hdfs, file), a path, and .jar at its end."
+    condition     = var.jar_uri == null || can(regex("^(https?|s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file|local)://[^\\s?#]+\\.jar(\\?\\S*)?$", var.jar_uri))
+    error_message = "jar_uri ${try(jsonencode(var.jar_uri), "")} is no URI of a jar: a scheme (local, https, s3, gs, abfs, hdfs, file), a path, and .jar at its end, behind which a query may stand."
   }
 }
 
@@ -360,8 +355,15 @@ variable "checkpoint_config" {
   }
 }
 
+variable "directories_by_operator" {
+  description = "Whether the operator's own default configuration says where checkpoints, savepoints and the JobManager's metadata go: then no place is asked for here."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "high_availability" {
-  description = "Whether the JobManager's metadata are kept in Kubernetes and under `checkpoint_config.s3_path`, so that one that is lost goes on; without a value, where `upgrade_mode` is `last-state`, which needs it."
+  description = "Whether the JobManager's metadata are kept in Kubernetes and under `checkpoint_config.s3_path`, so that one that is lost goes on; without a value, where `upgrade_mode` is `last-state`, which needs it, or `savepoint` and `checkpoint_config.s3_path` is set."
   type        = bool
   default     = null
 }
@@ -378,8 +380,8 @@ variable "flink_configuration" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.flink_configuration) : !(can(regex("(?i)password|passphrase|secret|credential|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$", key)))])
-    error_message = "flink_configuration holds a secret in clear text: ${join(", ", [for key in keys(var.flink_configuration) : key if can(regex("(?i)password|passphrase|secret|credential|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$", key))])}. Leave it to the pods' identity (service_account), or to secret_env and secret_files of the cluster."
+    condition     = alltrue([for key in keys(var.flink_configuration) : !(can(regex("(?i)password|passphrase|secret|credential|token$|http[._-]headers?$|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$|^kubernetes\\.(secrets|env\\.secretkeyref|container\\.image\\.pull-secrets)$", key)))])
+    error_message = "flink_configuration holds a secret in clear text: ${join(", ", [for key in keys(var.flink_configuration) : key if can(regex("(?i)password|passphrase|secret|credential|token$|http[._-]headers?$|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$|^kubernetes\\.(secrets|env\\.secretkeyref|container\\.image\\.pull-secrets)$", key))])}. Leave it to the pods' identity (service_account), or to secret_env and secret_files of the cluster."
   }
 }
 
@@ -435,7 +437,7 @@ variable "ingress" {
 }
 
 variable "monitoring" {
-  description = "Whether Prometheus gets the metrics: a reporter on port 9249, and a PodMonitor, whose definition is in the cluster where the Prometheus operator is."
+  description = "Whether Prometheus gets the metrics: a reporter on port 9249, a Service of that port, and a ServiceMonitor, whose definition is in the cluster where the Prometheus operator is."
   type        = bool
   default     = true
   nullable    = false
@@ -454,7 +456,7 @@ variable "log_configuration" {
 }
 
 variable "labels" {
-  description = "More labels of what is made."
+  description = "More labels of what is made, but for the pods, which a label would restart."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -101,7 +101,6 @@ run "saves_state" {
 
   variables {
     checkpoint_config   = { interval = "30 s", timeout = "10 min", s3_path = "s3://team-flink/state/" }
-    high_availability   = true
     flink_configuration = { "table.exec.state.ttl" = "1 h" }
     restart_nonce       = 2
     labels              = { team = "risk" }
@@ -127,6 +126,11 @@ run "saves_state" {
     condition     = jsondecode(output.manifest).spec.flinkConfiguration["table.exec.state.ttl"] == "1 h" && jsondecode(output.manifest).spec.restartNonce == 2 && jsondecode(output.manifest).metadata.labels.team == "risk" && jsondecode(output.manifest).metadata.namespace == "team"
     error_message = "the rest"
   }
+
+  assert {
+    condition     = !can(jsondecode(output.manifest).spec.podTemplate.metadata.labels.team)
+    error_message = "no label on the pods, which it would restart"
+  }
 }
 
 run "makes_nothing_where_it_is_not_enabled" {
@@ -137,9 +141,33 @@ run "makes_nothing_where_it_is_not_enabled" {
   }
 
   assert {
-    condition     = output.name == null && output.manifest == null && length(output.others) == 0
-    error_message = "nothing is made"
+    condition     = output.name == "session" && output.manifest == null && length(output.others) == 0
+    error_message = "nothing is made, and jobs can still name it"
   }
+}
+
+run "keeps_no_metadata_where_it_is_told_so" {
+  command = plan
+
+  variables {
+    checkpoint_config = { s3_path = "s3://team-flink/state" }
+    high_availability = false
+  }
+
+  assert {
+    condition     = !can(jsondecode(output.manifest).spec.flinkConfiguration["high-availability.type"])
+    error_message = "no high availability"
+  }
+}
+
+run "refuses_more_than_the_operator_can_write" {
+  command = plan
+
+  variables {
+    log_configuration = { "logback-console.xml" = join("", [for i in range(0, 1000) : join("", [for j in range(0, 40) : "1234567890"])]) }
+  }
+
+  expect_failures = [output.manifest]
 }
 
 run "refuses_high_availability_without_a_place" {
@@ -166,13 +194,18 @@ run "gives_its_metrics_to_prometheus" {
   }
 
   assert {
-    condition     = jsondecode(output.others.monitor).spec.selector.matchLabels == { app = "session", type = "flink-native-kubernetes" }
-    error_message = "the pods that are watched"
+    condition     = jsondecode(output.others.metrics).spec.selector == { app = "session", type = "flink-native-kubernetes" } && jsondecode(output.others.metrics).spec.clusterIP == "None" && jsondecode(output.others.metrics).spec.ports == [{ name = "metrics", port = 9249, targetPort = 9249, protocol = "TCP" }]
+    error_message = "the pods that are watched, without an address of their own"
   }
 
   assert {
-    condition     = jsondecode(output.others.monitor).spec.podMetricsEndpoints == [{ port = "metrics" }]
+    condition     = jsondecode(output.others.monitor).kind == "ServiceMonitor" && jsondecode(output.others.monitor).spec.endpoints == [{ port = "metrics" }]
     error_message = "at that port"
+  }
+
+  assert {
+    condition     = [for other in [output.others.service, output.others.metrics] : try(jsondecode(other).metadata.labels["sdp.metrics"], null) == jsondecode(output.others.monitor).spec.selector.matchLabels["sdp.metrics"]] == [false, true]
+    error_message = "of this Service, and not of the UI's"
   }
 
   assert {
@@ -189,7 +222,7 @@ run "gives_no_metrics_where_it_is_told_so" {
   }
 
   assert {
-    condition     = !can(jsondecode(output.manifest).spec.flinkConfiguration["metrics.reporter.prom.port"]) && !can(jsondecode(output.manifest).spec.podTemplate.spec.containers[0].ports) && !can(output.others.monitor)
+    condition     = !can(jsondecode(output.manifest).spec.flinkConfiguration["metrics.reporter.prom.port"]) && !can(jsondecode(output.manifest).spec.podTemplate.spec.containers[0].ports) && keys(output.others) == ["service"]
     error_message = "neither reporter nor monitor"
   }
 }

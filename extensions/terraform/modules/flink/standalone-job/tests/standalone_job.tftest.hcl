@@ -32,8 +32,8 @@ run "is_a_cluster_of_its_own_with_a_jar" {
   }
 
   assert {
-    condition     = !can(jsondecode(output.manifest).spec.flinkConfiguration["high-availability.type"])
-    error_message = "no high availability unless asked for"
+    condition     = jsondecode(output.manifest).spec.flinkConfiguration["high-availability.type"] == "kubernetes"
+    error_message = "high availability, since there is a place for it"
   }
 }
 
@@ -42,12 +42,12 @@ run "runs_a_java_class" {
 
   variables {
     entry_class = "com.example.Orders"
-    args        = { to = "b" }
+    args        = { to = "b", max-size = "1", functions = "2" }
     extra_args  = ["c"]
   }
 
   assert {
-    condition     = jsondecode(output.manifest).spec.job.entryClass == "com.example.Orders" && jsondecode(output.manifest).spec.job.args == ["--to", "b", "c"]
+    condition     = jsondecode(output.manifest).spec.job.entryClass == "com.example.Orders" && jsondecode(output.manifest).spec.job.args == ["--functions", "2", "--max-size", "1", "--to", "b", "c"]
     error_message = "class and arguments"
   }
 }
@@ -63,13 +63,29 @@ run "runs_sql" {
   }
 
   assert {
-    condition     = jsondecode(output.manifest).spec.job.entryClass == "org.apache.flink.table.runtime.application.SqlDriver" && !can(jsondecode(output.manifest).spec.job.jarURI)
-    error_message = "the driver, without a jar"
+    condition     = jsondecode(output.manifest).spec.job.entryClass == "org.apache.flink.table.runtime.application.SqlDriver" && jsondecode(output.manifest).spec.job.jarURI == "local:///opt/flink/examples/streaming/TopSpeedWindowing.jar"
+    error_message = "the driver, and a jar that every image has"
   }
 
   assert {
     condition     = jsondecode(output.manifest).spec.job.args == ["--script", "INSERT INTO t SELECT 'ACME';\n"] && output.script == "INSERT INTO t SELECT 'ACME';\n"
     error_message = "the script"
+  }
+}
+
+run "runs_sql_with_another_jar_of_the_image" {
+  command = plan
+
+  variables {
+    job_type = "sql"
+    jar_uri  = "local:///opt/flink/usrlib/any.jar"
+    sql      = ["tests/job.sql"]
+    args     = { symbol = "ACME" }
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.job.jarURI == "local:///opt/flink/usrlib/any.jar"
+    error_message = "that jar"
   }
 }
 
@@ -81,11 +97,11 @@ run "runs_python" {
     jar_uri        = null
     py_module      = "jobs.orders"
     py_archive_uri = "s3://team/jobs.zip"
-    args           = { to = "b" }
+    args           = { a-b = "b" }
   }
 
   assert {
-    condition     = jsondecode(output.manifest).spec.job.entryClass == "org.apache.flink.client.python.PythonDriver" && jsondecode(output.manifest).spec.job.args == ["-pyfs", "s3://team/jobs.zip", "-pym", "jobs.orders", "--to", "b"]
+    condition     = jsondecode(output.manifest).spec.job.entryClass == "org.apache.flink.client.python.PythonDriver" && !can(jsondecode(output.manifest).spec.job.jarURI) && jsondecode(output.manifest).spec.job.args == ["-pyfs", "s3://team/jobs.zip", "-pym", "jobs.orders", "--a-b", "b"]
     error_message = "the driver and its arguments"
   }
 }
@@ -121,6 +137,11 @@ run "passes_on_what_it_is_told" {
   assert {
     condition     = jsondecode(output.manifest).metadata.labels == { team = "risk", "app.kubernetes.io/name" = "orders", "app.kubernetes.io/part-of" = "sdp", "sdp.job" = "orders" }
     error_message = "the labels"
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.podTemplate.metadata.labels == { "app.kubernetes.io/name" = "orders", "app.kubernetes.io/part-of" = "sdp", "sdp.job" = "orders" }
+    error_message = "none of the caller's on the pods"
   }
 
   assert {
@@ -239,10 +260,24 @@ run "keeps_metadata_for_last_state" {
   }
 }
 
+run "keeps_no_metadata_of_a_job_without_state" {
+  command = plan
+
+  variables {
+    upgrade_mode = "stateless"
+  }
+
+  assert {
+    condition     = !can(jsondecode(output.manifest).spec.flinkConfiguration["high-availability.type"])
+    error_message = "no high availability"
+  }
+}
+
 run "keeps_metadata_where_it_is_told_so" {
   command = plan
 
   variables {
+    upgrade_mode      = "stateless"
     high_availability = true
   }
 
@@ -321,7 +356,42 @@ run "refuses_java_with_a_module" {
   expect_failures = [output.manifest]
 }
 
-run "refuses_savepoints_without_a_place" {
+run "refuses_python_with_a_jar" {
+  command = plan
+
+  variables {
+    job_type  = "python"
+    py_module = "jobs.orders"
+  }
+
+  expect_failures = [output.manifest]
+}
+
+run "refuses_sql_with_arguments_of_a_program" {
+  command = plan
+
+  variables {
+    job_type   = "sql"
+    jar_uri    = null
+    sql        = ["tests/job.sql"]
+    args       = { symbol = "ACME" }
+    extra_args = ["--to", "b"]
+  }
+
+  expect_failures = [output.manifest]
+}
+
+run "refuses_java_with_kafka" {
+  command = plan
+
+  variables {
+    kafka = { main = { "bootstrap.servers" = "k:9092" } }
+  }
+
+  expect_failures = [output.manifest]
+}
+
+run "refuses_state_without_a_place" {
   command = plan
 
   variables {
@@ -329,6 +399,108 @@ run "refuses_savepoints_without_a_place" {
   }
 
   expect_failures = [output.manifest]
+}
+
+run "refuses_savepoints_without_a_place" {
+  command = plan
+
+  variables {
+    checkpoint_config   = null
+    flink_configuration = { "execution.checkpointing.dir" = "s3://b/checkpoints", "state.savepoints.dir" = "" }
+  }
+
+  expect_failures = [output.manifest]
+}
+
+run "refuses_a_savepoint_without_a_place" {
+  command = plan
+
+  variables {
+    checkpoint_config       = null
+    upgrade_mode            = "stateless"
+    savepoint_trigger_nonce = 1
+  }
+
+  expect_failures = [output.manifest]
+}
+
+run "refuses_last_state_without_a_place_for_metadata" {
+  command = plan
+
+  variables {
+    checkpoint_config   = null
+    upgrade_mode        = "last-state"
+    flink_configuration = { "state.checkpoints.dir" = "s3://b/checkpoints" }
+  }
+
+  expect_failures = [output.manifest]
+}
+
+run "takes_places_by_flink_s_own_keys" {
+  command = plan
+
+  variables {
+    checkpoint_config       = null
+    savepoint_trigger_nonce = 1
+    flink_configuration     = { "state.checkpoints.dir" = "s3://b/checkpoints", "state.savepoints.dir" = "s3://b/savepoints" }
+  }
+
+  assert {
+    condition     = !can(jsondecode(output.manifest).spec.flinkConfiguration["high-availability.type"])
+    error_message = "no high availability, since there is no place for metadata"
+  }
+}
+
+run "takes_places_by_flink_s_newer_keys" {
+  command = plan
+
+  variables {
+    checkpoint_config = null
+    upgrade_mode      = "last-state"
+    flink_configuration = {
+      "execution.checkpointing.dir"           = "s3://b/checkpoints"
+      "execution.checkpointing.savepoint-dir" = "s3://b/savepoints"
+      "high-availability.storageDir"          = "s3://b/ha"
+    }
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.flinkConfiguration["high-availability.type"] == "kubernetes"
+    error_message = "high availability"
+  }
+}
+
+run "takes_the_operator_s_places" {
+  command = plan
+
+  variables {
+    checkpoint_config       = null
+    upgrade_mode            = "last-state"
+    directories_by_operator = true
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.flinkConfiguration["high-availability.type"] == "kubernetes" && !can(jsondecode(output.manifest).spec.flinkConfiguration["execution.checkpointing.dir"])
+    error_message = "high availability, and no place of its own"
+  }
+}
+
+run "takes_names_of_secrets_for_flink" {
+  command = plan
+
+  variables {
+    flink_configuration = {
+      "kubernetes.secrets"                      = "kafka:/etc/kafka"
+      "kubernetes.env.secretKeyRef"             = "env:A,secret:kafka,key:password"
+      "kubernetes.container.image.pull-secrets" = "registry"
+      "security.delegation.tokens.enabled"      = "false"
+    }
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.flinkConfiguration["kubernetes.secrets"] == "kafka:/etc/kafka"
+    error_message = "names of secrets are none"
+  }
 }
 
 run "refuses_high_availability_without_a_place" {
@@ -382,13 +554,18 @@ run "gives_its_metrics_to_prometheus" {
   }
 
   assert {
-    condition     = jsondecode(output.others.monitor).spec.selector.matchLabels == { app = "orders", type = "flink-native-kubernetes" }
-    error_message = "the pods that are watched"
+    condition     = jsondecode(output.others.metrics).spec.selector == { app = "orders", type = "flink-native-kubernetes" } && jsondecode(output.others.metrics).spec.clusterIP == "None" && jsondecode(output.others.metrics).spec.ports == [{ name = "metrics", port = 9249, targetPort = 9249, protocol = "TCP" }]
+    error_message = "the pods that are watched, without an address of their own"
   }
 
   assert {
-    condition     = jsondecode(output.others.monitor).spec.podMetricsEndpoints == [{ port = "metrics" }]
+    condition     = jsondecode(output.others.monitor).kind == "ServiceMonitor" && jsondecode(output.others.monitor).spec.endpoints == [{ port = "metrics" }]
     error_message = "at that port"
+  }
+
+  assert {
+    condition     = [for other in [output.others.service, output.others.metrics] : try(jsondecode(other).metadata.labels["sdp.metrics"], null) == jsondecode(output.others.monitor).spec.selector.matchLabels["sdp.metrics"]] == [false, true]
+    error_message = "of this Service, and not of the UI's"
   }
 
   assert {
@@ -405,7 +582,7 @@ run "gives_no_metrics_where_it_is_told_so" {
   }
 
   assert {
-    condition     = !can(jsondecode(output.manifest).spec.flinkConfiguration["metrics.reporter.prom.port"]) && !can(jsondecode(output.manifest).spec.podTemplate.spec.containers[0].ports) && !can(output.others.monitor)
+    condition     = !can(jsondecode(output.manifest).spec.flinkConfiguration["metrics.reporter.prom.port"]) && !can(jsondecode(output.manifest).spec.podTemplate.spec.containers[0].ports) && keys(output.others) == ["service"]
     error_message = "neither reporter nor monitor"
   }
 }
@@ -535,6 +712,9 @@ run "refuses_wrong_values_2" {
   variables {
     job_name            = "orders-"
     flink_configuration = { "s3.secret-key" = "hunter2" }
+    py_archive_uri      = "https://example.com/jobs.zip"
+    py_files            = ["https://example.com/a.py"]
+    py_archives         = ["https://example.com/venv.zip"]
     checkpoint_config   = { timeout = "0 s" }
     parallelism         = 1.5
     secret_files        = { a = { secret = "s", path = "/x" }, b = { secret = "t", path = "/x" } }
@@ -542,29 +722,30 @@ run "refuses_wrong_values_2" {
     kafka               = { main = { "client.id" = "x" } }
   }
 
-  expect_failures = [var.job_name, var.flink_configuration, var.checkpoint_config, var.parallelism, var.secret_files, var.args, var.kafka]
+  expect_failures = [var.job_name, var.flink_configuration, var.py_archive_uri, var.py_files, var.py_archives, var.checkpoint_config, var.parallelism, var.secret_files, var.args, var.kafka]
 }
 
 run "refuses_wrong_values_3" {
   command = plan
 
   variables {
-    job_name          = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    checkpoint_config = { s3_path = "team-flink/state" }
-    args              = { "a b" = "x" }
-    kafka             = { main = { "bootstrap.servers" = "k:9092", "sasl.password" = "hunter2" } }
+    job_name            = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    flink_configuration = { "s3.session-token" = "hunter2" }
+    checkpoint_config   = { s3_path = "team-flink/state" }
+    args                = { "a b" = "x" }
+    kafka               = { main = { "bootstrap.servers" = "k:9092", "sasl.password" = "hunter2" } }
   }
 
-  expect_failures = [var.job_name, var.checkpoint_config, var.args, var.kafka]
+  expect_failures = [var.job_name, var.flink_configuration, var.checkpoint_config, var.args, var.kafka]
 }
 
 run "refuses_wrong_values_4" {
   command = plan
 
   variables {
-    args  = { kafka = "x" }
-    kafka = { main = { "bootstrap.servers" = "k:9092", "sasl.password" = "file:~/pw" } }
+    flink_configuration = { "kubernetes.operator.user.artifacts.http.header" = "Authorization:hunter2" }
+    kafka               = { main = { "bootstrap.servers" = "k:9092", "sasl.password" = "file:~/pw" } }
   }
 
-  expect_failures = [var.args, var.kafka]
+  expect_failures = [var.flink_configuration, var.kafka]
 }
