@@ -30,9 +30,14 @@ _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 _FILE = re.compile(r"(?:file:)?(?:/[^/:}]+)+")
 _DOTS = re.compile(r"/\.{1,2}(/|\Z)")
 _CONFIGURED_SECRET = re.compile(
-    r"password|passphrase|secret|credential|(api|access|account|private)[._-]?key", re.IGNORECASE
+    r"password|passphrase|secret|credential|token\Z|http[._-]headers?\Z|(api|access|account|private)[._-]?key",
+    re.IGNORECASE,
 )
-_NO_SECRET = re.compile(r"[.-](url|source|file|location|path|provider|enabled)\Z", re.IGNORECASE)
+_NO_SECRET = re.compile(
+    r"[.-](url|source|file|location|path|provider|enabled)\Z"
+    r"|\Akubernetes\.(secrets|env\.secretkeyref|container\.image\.pull-secrets)\Z",
+    re.IGNORECASE,
+)
 _OPERATORS_OWN = {"kubernetes.namespace", "kubernetes.cluster-id", "high-availability.cluster-id"}
 _IN_FILES = {"ssl.certificate.location", "ssl.key.location"}
 _TAKEN = ("kafka", "registry", "functions")

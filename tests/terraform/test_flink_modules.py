@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sdp_kernel.deploy.manifest import MOST_BYTES
 from tests.terraform import schemas
 from tests.terraform.running import MODULES, manifests, outputs, planned, terraform
 
@@ -127,7 +128,7 @@ def test_what_jobs_have_in_common_is_written_alike():
         ({"sql": ["gone/job.sql"]}, "There is no such SQL file: gone/job.sql"),
         ({"args": {"symbol": "it's"}}, "The value of symbol could break out of its statement"),
         ({"kafka": {"main": {"bootstrap.servers": "k", "sasl.password": "x"}}}, "A literal secret: kafka.main.sasl.password"),
-        ({"args": {"symbol": "1234567890" * 110_000}}, "its largest file is"),
+        ({"args": {"symbol": "1234567890" * 40_000}}, "its largest file is"),
     ],
 )  # fmt: skip
 def test_a_plan_ends_with_what_is_wrong(tmp_path, given, said):
@@ -141,5 +142,58 @@ def test_a_plan_ends_with_what_is_wrong(tmp_path, given, said):
     )
     terraform("init", "-no-color", cwd=tmp_path)
     (tmp_path / "given.auto.tfvars.json").write_text(json.dumps({"given": given}))
-    printed = terraform("plan", "-no-color", "-input=false", cwd=tmp_path, fails=True)
-    assert said in re.sub(r"[\s│]+", " ", printed)
+    assert said in refusal(tmp_path)
+
+
+def refusal(root):
+    """Plan a root that is refused; returns what is said, in one line."""
+    printed = terraform("plan", "-no-color", "-input=false", cwd=root, fails=True)
+    return re.sub(r"[\s│]+", " ", printed)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"job_type": "sql", "sql": ["job.sql"], "args": {"a-b": "1"}}, "A name is a letter or _, then letters, digits and _."),
+        ({"job_type": "sql", "sql": ["job.sql"], "args": {"kafka": "1"}}, "args holds kafka"),
+        ({"job_type": "sql", "sql": ["job.sql"], "extra_args": ["x"]}, "job_type is sql, which takes no extra_args: it takes sql, kafka, functions, jar_uri beside"),
+        ({"job_type": "java", "py_files": ["/a.py"], "jar_uri": "local:///a.jar"}, "job_type is java, which takes no py_files"),
+        ({"job_type": "python", "py_module": "a", "entry_class": "b"}, "job_type is python, which takes no entry_class"),
+    ],
+)  # fmt: skip
+def test_a_standalone_job_s_plan_ends_with_what_is_wrong(tmp_path, given, said):
+    (tmp_path / "job.sql").write_text("INSERT INTO t SELECT 1;\n")
+    arguments = "".join(f"  {name} = {json.dumps(value)}\n" for name, value in given.items())
+    (tmp_path / "main.tf").write_text(
+        f'module "job" {{\n  source = "{MODULES}//flink/standalone-job"\n  job_name = "orders"\n'
+        f'  flink_image = "flink"\n  upgrade_mode = "stateless"\n{arguments}}}\n'
+    )
+    terraform("init", "-no-color", cwd=tmp_path)
+    assert said in refusal(tmp_path)
+
+
+def test_jobs_are_made_after_their_cluster_and_go_before_it(tmp_path):
+    (tmp_path / "job.sql").write_text("INSERT INTO t SELECT 1;\n")
+    (tmp_path / "main.tf").write_text(
+        f'module "session" {{\n  source = "{MODULES}//flink/session-cluster"\n  name = "session"\n'
+        '  flink_image = "flink"\n  enabled = false\n}\n'
+        f'module "job" {{\n  source = "{MODULES}//flink/sql-job"\n  job_name = "orders"\n'
+        '  session_cluster = module.session.name\n  sql = ["job.sql"]\n}\n'
+    )
+    assert [manifest["spec"]["deploymentName"] for manifest in manifests(planned(tmp_path))] == ["session"]
+    edges = re.findall(r'"(.+)" -> "(.+)";', terraform("graph", cwd=tmp_path))
+    assert any("module.job" in later and "module.session" in earlier for later, earlier in edges)
+
+
+def test_the_largest_manifest_is_the_modules_own():
+    for module in (
+        "sql-job",
+        "python-job",
+        "java-job",
+        "data-replication-job",
+        "standalone-job",
+        "session-cluster",
+    ):
+        text = (FLINK / module / "outputs.tf").read_text()
+        assert re.findall(r"manifest_bytes < (\d+)\n", text) == [str(MOST_BYTES)], module
+        assert f"may have no more than {MOST_BYTES}, since the operator" in text, module

@@ -72,6 +72,7 @@ CALLS = {
     "checkpoints-null": {"checkpoint_config": '{ interval = null, s3_path = "s3://b//" }'},
     "checkpoints-none": {"checkpoint_config": "null", "args": "null", "kafka": "null", "namespace": "null"},
     "configuration": {"flink_configuration": '{ "table.exec.state.ttl" = "1 d", b = 1, c = false, "execution.checkpointing.interval" = "5 s" }', "checkpoint_config": '{ timeout = "1h" }'},
+    "names-of-secrets": {"flink_configuration": '{ "kubernetes.secrets" = "a:/b", "kubernetes.env.secretKeyRef" = "env:A,secret:b,key:c", "kubernetes.container.image.pull-secrets" = "d", "security.delegation.tokens.enabled" = true }'},
     "labels": {"labels": '{ team = "a", "sdp.job" = "not-mine", "example.com/x" = "" }'},
     "savepoint": {"initial_savepoint_path": '"s3://b/savepoint-1"', "allow_non_restored_state": "true", "savepoint_redeploy_nonce": 2, "restart_nonce": 0, "savepoint_trigger_nonce": -1},
     "not-restored": {"allow_non_restored_state": "false"},
@@ -235,6 +236,8 @@ REFUSED = {
     "path": ({"checkpoint_config": '{ s3_path = "/tmp" }'}, "has the s3_path '/tmp'"),
     "own": ({"flink_configuration": '{ "kubernetes.namespace" = "a" }'}, "which the operator sets itself"),
     "key": ({"flink_configuration": '{ "s3.secret-key" = "a" }'}, "holds a secret in clear text: s3.secret-key"),
+    "token": ({"flink_configuration": '{ "s3.session-token" = "a" }'}, "holds a secret in clear text: s3.session-token"),
+    "header": ({"flink_configuration": '{ "kubernetes.operator.user.artifacts.http.header" = "A:b" }'}, "clear text: kubernetes.operator.user.artifacts.http.header"),
     "label": ({"labels": '{ "a b" = "c" }'}, "has no labels of Kubernetes: a b=c"),
     "initial": ({"initial_savepoint_path": '"savepoint-1"'}, "initial_savepoint_path is 'savepoint-1'"),
     "nonce": ({"restart_nonce": 0.5}, "restart_nonce is 0.5: it is a whole number"),
@@ -356,7 +359,7 @@ def test_a_job_without_a_file_is_refused_with_those_there_are(tmp_path):
         (b"SELECT ${upper(a)}", "is not a parameter"),
         (b"SELECT '\x7f'", "the control character U+007F"),
         (b"\xef\xbb\xbfSELECT 1", "begins with a byte order mark"),
-        (b"-- " + b"x" * 999_999, "and Kubernetes takes no more than 1000000"),
+        (b"-- " + b"x" * 399_999, "and may have no more than 400000"),
     ],
 )
 def test_a_file_that_cannot_be_a_script_is_refused(tmp_path, content, words):

@@ -9,6 +9,9 @@ locals {
   columns = var.columns_file == null ? var.columns : [
     for column in jsondecode(file(var.columns_file)) : { name = column.name, type = column.type }
   ]
+  names = [for column in local.columns : column.name]
+  # The partitions', and the record's time, which the source table always has.
+  taken = { none = ["record_time"], day = ["dt", "record_time"], hour = ["dt", "hr", "record_time"] }[var.partition_by]
   script = templatefile("${path.module}/replication.sql.tftpl", {
     connection = module.connection.fragments["source"]
     topic      = var.topic

@@ -13,8 +13,8 @@ output "manifest" {
   value       = var.enabled ? module.job.manifest : null
 
   precondition {
-    condition     = local.manifest_bytes < 1000000
-    error_message = "The job's manifest has ${local.manifest_bytes} bytes, and Kubernetes takes no more than 1000000: its columns are most of it."
+    condition     = local.manifest_bytes < 400000
+    error_message = "The job's manifest has ${local.manifest_bytes} bytes, and may have no more than 400000, since the operator writes it twice more into the status of the same object: its columns are most of it."
   }
 
   precondition {
@@ -28,13 +28,23 @@ output "manifest" {
   }
 
   precondition {
-    condition     = length(setintersection([for column in local.columns : column.name], { none = [], day = ["dt", "record_time"], hour = ["dt", "hr", "record_time"] }[var.partition_by])) == 0
-    error_message = "A column has a name that the job needs itself: ${join(", ", setintersection([for column in local.columns : column.name], ["dt", "hr", "record_time"]))}."
+    condition     = length(setintersection(local.names, local.taken)) == 0
+    error_message = "A column has a name that the job needs itself: ${join(", ", setintersection(local.names, local.taken))}."
   }
 
   precondition {
-    condition     = var.time_column == null || contains([for column in local.columns : column.name], coalesce(var.time_column, "-"))
-    error_message = "time_column ${coalesce(var.time_column, "-")} is none of the columns: ${join(", ", [for column in local.columns : column.name])}."
+    condition     = length(distinct(local.names)) == length(local.names)
+    error_message = "Two columns have the same name: ${join(", ", distinct([for name in local.names : name if length([for other in local.names : other if other == name]) > 1]))}."
+  }
+
+  precondition {
+    condition     = var.format != "raw" || length(local.names) == 1
+    error_message = "format raw is a record as one column, and there are ${length(local.names)}: ${join(", ", local.names)}."
+  }
+
+  precondition {
+    condition     = var.time_column == null || contains(local.names, coalesce(var.time_column, "-"))
+    error_message = "time_column ${coalesce(var.time_column, "-")} is none of the columns: ${join(", ", local.names)}."
   }
 
   precondition {

@@ -76,13 +76,13 @@ variable "upgrade_mode" {
 }
 
 variable "jar_uri" {
-  description = "Where the job's jar is: a URI that the operator reads (https, s3, …)."
+  description = "Where the job's jar is: a URI that the operator itself reads; from 1.15 on only https, unless its own settings allow more."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^(https?|s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file|local)://\\S+\\.jar$", var.jar_uri))
-    error_message = "jar_uri ${jsonencode(var.jar_uri)} is no URI of a jar: a scheme (https, s3, gs, abfs, hdfs, file, local), a path, and .jar at its end."
+    condition     = can(regex("^(https?|s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs)://[^\\s?#]+\\.jar(\\?\\S*)?$", var.jar_uri))
+    error_message = "jar_uri ${jsonencode(var.jar_uri)} is no URI of a jar that the operator fetches: https, http, s3, gs, abfs, wasb, oss or hdfs, and a path with .jar at its end, behind which a query may stand. A jar inside of an image is for standalone-job."
   }
 }
 
@@ -153,8 +153,8 @@ variable "flink_configuration" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.flink_configuration) : !(can(regex("(?i)password|passphrase|secret|credential|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$", key)))])
-    error_message = "flink_configuration holds a secret in clear text: ${join(", ", [for key in keys(var.flink_configuration) : key if can(regex("(?i)password|passphrase|secret|credential|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$", key))])}. Leave it to the pods' identity (service_account), or to secret_env and secret_files of the cluster."
+    condition     = alltrue([for key in keys(var.flink_configuration) : !(can(regex("(?i)password|passphrase|secret|credential|token$|http[._-]headers?$|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$|^kubernetes\\.(secrets|env\\.secretkeyref|container\\.image\\.pull-secrets)$", key)))])
+    error_message = "flink_configuration holds a secret in clear text: ${join(", ", [for key in keys(var.flink_configuration) : key if can(regex("(?i)password|passphrase|secret|credential|token$|http[._-]headers?$|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$|^kubernetes\\.(secrets|env\\.secretkeyref|container\\.image\\.pull-secrets)$", key))])}. Leave it to the pods' identity (service_account), or to secret_env and secret_files of the cluster."
   }
 }
 

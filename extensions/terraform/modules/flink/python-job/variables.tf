@@ -92,8 +92,8 @@ variable "py_archive_uri" {
   default     = null
 
   validation {
-    condition     = var.py_archive_uri == null || can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", var.py_archive_uri))
-    error_message = "py_archive_uri ${try(jsonencode(var.py_archive_uri), "")} is neither a URI, such as s3://team/jobs.zip, nor an absolute path."
+    condition     = var.py_archive_uri == null || can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", var.py_archive_uri))
+    error_message = "py_archive_uri ${try(jsonencode(var.py_archive_uri), "")} is neither a URI of a file system that Flink reads, such as s3://team/jobs.zip (https is none), nor an absolute path."
   }
 }
 
@@ -104,8 +104,8 @@ variable "py_files" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for file in var.py_files : can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", file))])
-    error_message = "py_files: ${join(", ", [for file in var.py_files : jsonencode(file) if !can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", file))])} is neither a URI nor an absolute path."
+    condition     = alltrue([for file in var.py_files : can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", file))])
+    error_message = "py_files: ${join(", ", [for file in var.py_files : jsonencode(file) if !can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", file))])} is neither a URI of a file system that Flink reads (https is none) nor an absolute path."
   }
 }
 
@@ -116,8 +116,8 @@ variable "py_archives" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for file in var.py_archives : can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", file))])
-    error_message = "py_archives: ${join(", ", [for file in var.py_archives : jsonencode(file) if !can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|https?|file)://[^\\s,]+|/[^\\s,]+)$", file))])} is neither a URI nor an absolute path."
+    condition     = alltrue([for file in var.py_archives : can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", file))])
+    error_message = "py_archives: ${join(", ", [for file in var.py_archives : jsonencode(file) if !can(regex("^((s3|s3a|s3p|gs|abfss?|wasbs?|oss|hdfs|file)://[^\\s,]+|/[^\\s,]+)$", file))])} is neither a URI of a file system that Flink reads (https is none) nor an absolute path."
   }
 }
 
@@ -188,8 +188,8 @@ variable "flink_configuration" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.flink_configuration) : !(can(regex("(?i)password|passphrase|secret|credential|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$", key)))])
-    error_message = "flink_configuration holds a secret in clear text: ${join(", ", [for key in keys(var.flink_configuration) : key if can(regex("(?i)password|passphrase|secret|credential|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$", key))])}. Leave it to the pods' identity (service_account), or to secret_env and secret_files of the cluster."
+    condition     = alltrue([for key in keys(var.flink_configuration) : !(can(regex("(?i)password|passphrase|secret|credential|token$|http[._-]headers?$|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$|^kubernetes\\.(secrets|env\\.secretkeyref|container\\.image\\.pull-secrets)$", key)))])
+    error_message = "flink_configuration holds a secret in clear text: ${join(", ", [for key in keys(var.flink_configuration) : key if can(regex("(?i)password|passphrase|secret|credential|token$|http[._-]headers?$|(api|access|account|private)[._-]?key", key)) && !can(regex("(?i)[.-](url|source|file|location|path|provider|enabled)$|^kubernetes\\.(secrets|env\\.secretkeyref|container\\.image\\.pull-secrets)$", key))])}. Leave it to the pods' identity (service_account), or to secret_env and secret_files of the cluster."
   }
 }
 

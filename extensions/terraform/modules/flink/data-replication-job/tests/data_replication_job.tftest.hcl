@@ -302,6 +302,39 @@ run "refuses_columns_that_kubernetes_does_not_take" {
   expect_failures = [output.manifest]
 }
 
+run "refuses_two_columns_of_one_name_in_a_file" {
+  command = plan
+
+  variables {
+    columns      = []
+    columns_file = "tests/twice.json"
+  }
+
+  expect_failures = [output.manifest]
+}
+
+run "refuses_a_second_time_of_the_record" {
+  command = plan
+
+  variables {
+    partition_by = "none"
+    columns      = [{ name = "record_time", type = "BIGINT" }]
+  }
+
+  expect_failures = [output.manifest]
+}
+
+run "refuses_raw_records_of_several_columns" {
+  command = plan
+
+  variables {
+    format  = "raw"
+    columns = [{ name = "a", type = "STRING" }, { name = "b", type = "STRING" }]
+  }
+
+  expect_failures = [output.manifest]
+}
+
 run "refuses_half_a_redeployment" {
   command = plan
 

@@ -173,6 +173,29 @@ run "refuses_a_redeployment_from_nowhere" {
   expect_failures = [output.manifest]
 }
 
+run "takes_a_query_behind_the_jar" {
+  command = plan
+
+  variables {
+    jar_uri = "https://example.com/orders.jar?version=2"
+  }
+
+  assert {
+    condition     = jsondecode(output.manifest).spec.job.jarURI == "https://example.com/orders.jar?version=2"
+    error_message = "the jar with its query"
+  }
+}
+
+run "refuses_a_file_of_the_operator" {
+  command = plan
+
+  variables {
+    jar_uri = "file:///tmp/orders.jar"
+  }
+
+  expect_failures = [var.jar_uri]
+}
+
 run "refuses_wrong_values" {
   command = plan
 
@@ -201,7 +224,7 @@ run "refuses_wrong_values_2" {
   command = plan
 
   variables {
-    jar_uri             = "s3://team/orders.zip"
+    jar_uri             = "local:///opt/flink/usrlib/orders.jar"
     job_name            = "orders-"
     flink_configuration = { "s3.secret-key" = "hunter2" }
     checkpoint_config   = { timeout = "0 s" }

@@ -212,7 +212,9 @@ run "refuses_wrong_values_2" {
   command = plan
 
   variables {
-    py_archive_uri      = "s3://a/x.zip,s3://a/y.zip"
+    py_archive_uri      = "https://example.com/jobs.zip"
+    py_files            = ["https://example.com/a.py"]
+    py_archives         = ["s3://a/x.zip,s3://a/y.zip"]
     job_name            = "orders-"
     flink_configuration = { "s3.secret-key" = "hunter2" }
     checkpoint_config   = { timeout = "0 s" }
@@ -220,7 +222,7 @@ run "refuses_wrong_values_2" {
     args                = { symbol = null }
   }
 
-  expect_failures = [var.py_archive_uri, var.job_name, var.flink_configuration, var.checkpoint_config, var.parallelism, var.args]
+  expect_failures = [var.py_archive_uri, var.py_files, var.py_archives, var.job_name, var.flink_configuration, var.checkpoint_config, var.parallelism, var.args]
 }
 
 run "refuses_wrong_values_3" {
