@@ -151,6 +151,20 @@ def test_the_names_of_a_job_are_in_the_labels_that_rules_group_by(measured, job)
     assert {"job_name", "task_name", "subtask_index"} <= of_task[0].keys()
 
 
+def test_what_sums_are_taken_of_is_told_apart_by_its_labels(measured, job):
+    series = scraped(*measured[1])
+    for name, labels in {
+        "flink_taskmanager_job_task_operator_pendingRecords": ("job_id", "operator_id", "subtask_index"),
+        "flink_taskmanager_job_task_operator_numRecordsIn": ("job_id", "operator_id", "subtask_index"),
+        "flink_jobmanager_job_numRestarts": ("job_id",),
+        "flink_jobmanager_taskSlotsAvailable": ("host",),
+        "flink_taskmanager_Status_JVM_Memory_Heap_Used": ("tm_id",),
+    }.items():
+        found = [tuple(given[label] for label in labels) for seen, given, _ in series if seen == name]
+        assert found, name
+        assert len(found) == len(set(found)), name
+
+
 def test_prometheus_and_jobs_tell_the_same(measured, session, job):
     jm, tm = "flink_jobmanager_job_", "flink_taskmanager_job_task_"
     seen, series = vitals.read(session.jobmanager, job), scraped(*measured[1])
