@@ -243,8 +243,8 @@ def findings(stock: Stock, *, read: int | None, caught_up: bool, now_ms: int) ->
         yield Finding(
             "nothing-between",
             f"{table.name} begins {_where(table)} and ends before "
-            f"{_time(table, 'scan.bounded.timestamp-millis')}: of its {count(stock.kept, 'record')}"
-            f"{_of(table)} none lies between{_newest(stock, now_ms)}",
+            f"{_time(table, 'scan.bounded.timestamp-millis')}: of {_whose(table)} "
+            f"{count(stock.kept, 'record')}{_of(table)} none lies between{_newest(stock, now_ms)}",
             "widen it with --from and --until",
             evidence={**evidence, "within": 0},
         )
@@ -254,6 +254,10 @@ def named(table: Table) -> str:
     """Return a table's topics in words, and the table where it has another name."""
     topics, of_ = ", ".join(table.topics), f" of {table.name}"
     return f"the topic{'s' * (len(table.topics) > 1)} {topics}{of_ * (topics != table.name)}"
+
+
+def _whose(table: Table) -> str:
+    return "the" if _of(table) else "its"
 
 
 def _of(table: Table) -> str:
