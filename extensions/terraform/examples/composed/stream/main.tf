@@ -12,6 +12,7 @@ module "changes" {
   enabled    = var.enabled
   name       = local.from
   namespace  = var.kafka_namespace
+  labels     = var.labels
   cluster    = var.kafka_cluster
   partitions = var.partitions
   config     = { "cleanup.policy" = "compact,delete" }
@@ -23,6 +24,7 @@ module "result" {
   enabled    = var.enabled
   name       = local.to
   namespace  = var.kafka_namespace
+  labels     = var.labels
   cluster    = var.kafka_cluster
   partitions = var.partitions
   config     = { "cleanup.policy" = "compact" }
@@ -35,6 +37,7 @@ module "source" {
   enabled      = var.enabled
   name         = "${var.name}-source"
   namespace    = var.kafka_namespace
+  labels       = var.labels
   cluster      = var.connect_cluster
   host         = var.from.host
   database     = var.from.database
@@ -51,6 +54,7 @@ module "job" {
   enabled         = var.enabled
   job_name        = var.name
   namespace       = var.flink_namespace
+  labels          = var.labels
   session_cluster = var.session_cluster
   parallelism     = var.partitions
   sql             = var.sql
@@ -65,6 +69,7 @@ module "sink" {
   enabled             = var.enabled
   name                = "${var.name}-sink"
   namespace           = var.kafka_namespace
+  labels              = var.labels
   cluster             = var.connect_cluster
   topics              = [local.to]
   tasks_max           = var.partitions

@@ -11,6 +11,13 @@ variable "name" {
   nullable    = false
 }
 
+variable "labels" {
+  description = "Labels of all that is made."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "kafka_namespace" {
   description = "Where Kafka and Kafka Connect run."
   type        = string
