@@ -150,7 +150,7 @@ def markdown(evidence: Sequence[JobEvidence], changes: Changes | None, *, enviro
     title = f"Jobs in {_plain(environment)}" if environment else "Jobs"
     lines = [f"### {title}", ""]
     if not evidence:
-        lines += ["No job was changed.", ""]
+        lines += ["There is no job to report on.", ""]
     for found in evidence:
         lines += _job(found)
     if changes is not None:
