@@ -206,8 +206,14 @@ class Watch:
             state = states.get(query.job_id or "")
             if state is None and query.job_id in self._seen:
                 self._lose([query], "the JobManager was restarted, and knows the job no more")
-            elif state == "CANCELED" and not query.over():
+            elif state == "CANCELED" and not query.over() and self._session_lives():
                 query.ask_to_end("stopped")
+
+    def _session_lives(self) -> bool:
+        """Whether somebody cancelled the job, and not the gateway as it gave up the session."""
+        with contextlib.suppress(SdpError):
+            return self.session.gateway.knows(self.session.handle)
+        return False
 
     def _silence(self, queries: list[Query]) -> None:
         recovery = self.session.recovery
