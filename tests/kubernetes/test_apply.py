@@ -236,7 +236,7 @@ def test_a_session_cluster_that_is_not_there_is_named_with_those_that_are(
         ("var.namespace", '"elsewhere"', "terraform/orders.tf", UsageError, "is for the namespace elsewhere"),
         ("= true", "= false", "terraform/orders.tf", UsageError, "enabled = false"),
         ("${kafka.main}", "${kafka.other}", "sql/tables/orders.sql", ParameterError, "no kafka connection 'other'"),
-        ("amount", "amount /* " + "x" * 1_000_000 + " */", "sql/tables/orders.sql", UsageError, "no more than 1000000"),
+        ("amount", "amount /* " + "x" * 1_000_000 + " */", "sql/tables/orders.sql", UsageError, "no more than 400000"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_before_anything_changes(
