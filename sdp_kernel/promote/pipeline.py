@@ -6,14 +6,13 @@ promotions; nothing here names one.
 
 from __future__ import annotations
 
-import difflib
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import RepositoryError, SettingsError
+from sdp_kernel.promote.planned import PlannedFile
 from sdp_kernel.promote.render import hcl_string
 
 if TYPE_CHECKING:
@@ -32,17 +31,7 @@ _PATHS = {
 }
 
 
-@dataclass(frozen=True)
-class PipelineFile:
-    """One file of the pipeline. ``status`` is new, changed or same; ``diff`` against what is there."""
-
-    path: str
-    content: str
-    status: str
-    diff: str
-
-
-def pipeline_files(settings: Settings, root: Path) -> tuple[PipelineFile, ...]:
+def pipeline_files(settings: Settings, root: Path) -> tuple[PlannedFile, ...]:
     """Return the pipeline's files for the repository at ``root``. Nothing is written.
 
     Raises
@@ -72,7 +61,7 @@ def pipeline_files(settings: Settings, root: Path) -> tuple[PipelineFile, ...]:
     return tuple(_compared(root, path, content) for path, content in contents.items())
 
 
-def write(files: Iterable[PipelineFile], root: Path, *, force: bool = False) -> tuple[str, ...]:
+def write(files: Iterable[PlannedFile], root: Path, *, force: bool = False) -> tuple[str, ...]:
     """Write what is not there yet; returns the paths written.
 
     Raises
@@ -133,11 +122,7 @@ def _pairs(properties: Mapping[str, str]) -> list[str]:
     return [f"    {key.ljust(width)} = {value}" for key, value in quoted.items()]
 
 
-def _compared(root: Path, path: str, content: str) -> PipelineFile:
+def _compared(root: Path, path: str, content: str) -> PlannedFile:
     file = root / path
     before = file.read_text(encoding="utf-8") if file.is_file() else None
-    status = "new" if before is None else "same" if before == content else "changed"
-    diff = difflib.unified_diff(
-        (before or "").splitlines(), content.splitlines(), f"a/{path}", f"b/{path}", lineterm=""
-    )
-    return PipelineFile(path, content, status, "\n".join(diff))
+    return PlannedFile.against(before, path, content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from sdp_kernel.errors import Blocked, RepositoryError
 from sdp_kernel.promote import evidence, render, sink, view
 from sdp_kernel.promote.compose import compose, values_of, with_profile
 from sdp_kernel.promote.lint import Finding, lint, lint_profile, lint_run
+from sdp_kernel.promote.planned import PlannedFile
 from sdp_kernel.promote.repository import Repository
 from sdp_kernel.promote.slice import minimal
 
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
     from sdp_kernel.settings import Settings
-
-
-@dataclass(frozen=True)
-class PlannedFile:
-    """A file the plan writes. ``status`` is new, changed or same; ``diff`` against the repository."""
-
-    path: str
-    content: str
-    status: str
-    diff: str
 
 
 @dataclass(frozen=True)
@@ -295,12 +285,7 @@ def build_plan(
 
 
 def _planned(repository: Repository, base: str, path: str, content: str) -> PlannedFile:
-    before = repository.read(base, path)
-    status = "new" if before is None else "same" if before == content else "changed"
-    diff = difflib.unified_diff(
-        (before or "").splitlines(), content.splitlines(), f"a/{path}", f"b/{path}", lineterm=""
-    )
-    return PlannedFile(path, content, status, "\n".join(diff))
+    return PlannedFile.against(repository.read(base, path), path, content)
 
 
 def _check_conflicts(
