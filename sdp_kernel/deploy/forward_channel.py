@@ -15,8 +15,6 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import websocket
-
 from sdp_kernel.deploy.kubernetes import POD
 
 if TYPE_CHECKING:
@@ -46,6 +44,8 @@ def connect(api: Api, pod: str, port: int) -> Channel:
     KubernetesError
         The API server does not answer, refuses it, or has no such pod.
     """
+    import websocket  # noqa: PLC0415 - comes with the extra `kubernetes`
+
     try:
         return Channel(_upgraded(api, pod, port))
     except websocket.WebSocketBadStatusException as error:
@@ -59,6 +59,8 @@ def connect(api: Api, pod: str, port: int) -> Channel:
 
 
 def _upgraded(api: Api, pod: str, port: int) -> Any:
+    import websocket  # noqa: PLC0415
+
     credentials = api.credentials
     scheme, *rest = urlsplit(credentials.server + POD.path(api.namespace, quote(pod), "portforward"))
     url = urlunsplit(("wss" if scheme == "https" else "ws", *rest[:2], f"ports={port}", ""))
