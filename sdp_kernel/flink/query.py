@@ -298,14 +298,16 @@ class Query:
             return self._stays
 
     def stop(self, timeout: float = _STOP_SECONDS) -> Query:
-        """Stop the query on the cluster; what came stays. Does nothing where it has ended.
+        """Stop the query on the cluster; what came stays. Does nothing where its job has ended.
 
-        Returns when its job has ended, or after ``timeout`` seconds; the job is then still seen to.
+        Returns when its job has ended, or after ``timeout`` seconds; the job is then still seen to. A query
+        that was asked to end before is waited for all the same: it is over sooner than its job is.
         """
         if self.state == "running":
             self.ask_to_end("stopped")
+        if self._wanted is not None:
             self.ended(timeout)
-            self.finish(self._wanted or "stopped")
+            self.finish(self._wanted)
         return self
 
     def end_interrupted(self, timeout: float) -> None:

@@ -342,6 +342,18 @@ def test_a_job_that_is_still_being_ended_when_the_session_closes_is_ended_all_th
     until(lambda: forgotten)
 
 
+def test_a_stop_waits_for_the_job_of_a_query_that_is_over_already(session, cluster):
+    """Of many that are asked to end at once, the later ones are over before their turn to be waited for."""
+    query = session.execute(ENDLESS, background=True)
+    until(lambda: len(cluster.jobs) == 1)
+    cluster.hold("cancel job")
+    query.ask_to_end("stopped")
+    assert query.over(20)
+    threading.Timer(0.5, cluster.let_go, ["cancel job"]).start()
+    query.stop()
+    assert list(cluster.jobs.values()) == ["CANCELED"]
+
+
 def test_a_query_that_is_being_stopped_is_ended_by_a_successor_and_not_run_again(session, cluster):
     from sdp_kernel.flink import resume
 
