@@ -59,8 +59,8 @@ def query(view: View, q: Query) -> None:
     view.show(*query_bundle(q), last=q.state != "running")
 
 
-def query_bundle(q: Query) -> tuple[str, str]:
-    """Return a query's panel as HTML and as text."""
+def query_bundle(q: Query, *, rows: int = SHOWN_ROWS) -> tuple[str, str]:
+    """Return a query's panel as HTML and as text, with so many of its rows."""
     state, tone = STATES[q.state]
     statement = q.statement
     if statement.is_query:
@@ -83,7 +83,7 @@ def query_bundle(q: Query) -> tuple[str, str]:
     if q.rows is None or (not statement.is_query and _only_ok(q)):
         said = remarks(q)
         return html.panel(head, *map(html.note, said)), "\n".join([f"{title}: {state}", *said])
-    shown = q.head(SHOWN_ROWS)
+    shown = q.head(rows)
     one_text = not statement.is_query and shown.num_columns == 1 and shown.num_rows == 1
     body = html.pre(str(shown.column(0)[0].as_py())) if one_text else html.table(shown, _types(q))
     left = len(q) - shown.num_rows

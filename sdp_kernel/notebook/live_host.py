@@ -93,6 +93,7 @@ class LiveView(abc.ABC):
         self.ended = False
         self.next_frame = self.next_static = self.next_look = 0.0
         self.shown_before = False
+        self.in_page = False
         self.silence = ""
         self.paused_at: int | None = None
         self.frames, self.redraws, self.looks = Pace(), Pace(), Pace()
@@ -309,6 +310,7 @@ class Host:
 
     def _draw_one(self, view: LiveView, *, mounted: bool, seen: bool) -> None:
         now = time.monotonic()
+        view.in_page = mounted
         whole, view.urgent = view.urgent, False
         try:
             if mounted and (whole or (now >= view.next_frame and not view.ended)):

@@ -305,6 +305,19 @@ def test_the_saved_html_gets_rows_soon_also_while_a_page_shows_the_view(host, mo
     view.ended = True
 
 
+def test_the_saved_html_has_few_rows_while_a_page_shows_the_view_and_all_at_the_end():
+    query = query_of(inserts(60))
+    view = view_of(query)
+
+    def rows(*, last):
+        return view.static(query, last=last)["text/html"].count("<tr>")
+
+    alone = rows(last=False)
+    view.in_page = True
+    assert rows(last=False) == alone - 40
+    assert rows(last=True) == alone
+
+
 def test_a_page_takes_in_the_saved_html_of_one_output_at_a_time(host, monkeypatch):
     monkeypatch.setattr(live_host, "_SAVED_FIRST", (0.1, 0.0))
     views, at = [Recorded(query_of(inserts(1))) for _ in range(3)], []
