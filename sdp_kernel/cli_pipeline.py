@@ -17,7 +17,7 @@ from sdp_kernel.errors import UsageError
 @click.option("--force", is_flag=True, help="Write over files with other content.")
 def pipeline(*, diff: bool, force: bool) -> None:
     """Write the GitLab pipeline and its Terraform root; an environment is a profile with Kubernetes."""
-    from sdp_kernel.promote.pipeline import pipeline_files, write  # noqa: PLC0415
+    from sdp_kernel.repository.pipeline import pipeline_files, write  # noqa: PLC0415
 
     loaded = settings.load()
     files = pipeline_files(loaded, loaded.root)
@@ -53,11 +53,11 @@ def report(
     check: bool,
 ) -> None:
     """Show the evidence of JOBS, and what a Terraform plan changes."""
-    from sdp_kernel.promote import gitlab  # noqa: PLC0415
-    from sdp_kernel.promote import report as reports  # noqa: PLC0415
+    from sdp_kernel.repository import gitlab, job  # noqa: PLC0415
+    from sdp_kernel.repository import report as reports  # noqa: PLC0415
 
     root = settings.load().root
-    names = jobs or (reports.changed_jobs(root, since) if since else reports.jobs_of(root))
+    names = jobs or (reports.changed_jobs(root, since) if since else job.names(root))
     evidence = [reports.evidence_of(root, name) for name in names]
     changes = reports.changes_of(_plan(plan)) if plan else None
     text = reports.markdown(evidence, changes, environment=environment)

@@ -87,12 +87,8 @@ def read_call(file: Path, variables: Mapping[str, Any], *, module_source: str = 
 
 
 def _parsed(file: Path) -> dict[str, Any]:
-    try:
-        import hcl2  # noqa: PLC0415 - of the extra `kubernetes`
-    except ImportError:
-        raise UsageError(
-            "reading Terraform files needs python-hcl2", hint="pip install 'sdp-kernel[kubernetes]'"
-        ) from None
+    import hcl2  # noqa: PLC0415 - slow to load
+
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -11,6 +11,7 @@ from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote import functions, render
 from sdp_kernel.promote.slice import Slice, clean_session, explain
+from sdp_kernel.repository import notation
 from sdp_kernel.settings import quote
 
 if TYPE_CHECKING:
@@ -122,10 +123,10 @@ def compose(
         contents[render.path_of(group[0])] = render.declaration(*_first_and_rest(group))
     if output is not None and output.ddl:
         contents[render.path_of(Entry("", "CREATE TABLE", output.table))] = (
-            f"{render.template(output.ddl)};\n"
+            f"{notation.template(output.ddl)};\n"
         )
     contents[f"sql/jobs/{job}.sql"] = render.job_sql(job, part.sets, statement)
-    written = render.untemplate("\n".join(contents.values()))
+    written = notation.untemplate("\n".join(contents.values()))
     script = parameters.render(written, {**session.defaults, **values}, fragments).text
     statements = tuple(found.text for found in split(script))
     plan = _prove(session, statements)

@@ -12,15 +12,16 @@ from sdp_kernel.errors import Blocked, RepositoryError
 from sdp_kernel.promote import evidence, render, sink, view
 from sdp_kernel.promote.compose import compose, values_of, with_profile
 from sdp_kernel.promote.lint import Finding, lint, lint_profile, lint_run
-from sdp_kernel.promote.planned import PlannedFile
-from sdp_kernel.promote.repository import Repository
 from sdp_kernel.promote.slice import minimal
+from sdp_kernel.repository.git import Repository
+from sdp_kernel.repository.planned import PlannedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
+    from sdp_kernel.promote.request import Request
     from sdp_kernel.settings import Settings
 
 
@@ -177,31 +178,16 @@ def _origin(receipt: Mapping[str, Any]) -> str:
 def build_plan(
     query: Query,
     session: Session,
+    request: Request,
     *,
-    job: str,
-    to: str | None,
     settings: Settings,
     actions: Actions,
-    key: tuple[str, ...] | None = None,
-    repository: Path | None = None,
-    current_text: str | None = None,
-    notebook: str | None = None,
-    replace: bool = False,
     shared: str | None = None,
 ) -> Plan:
     """Plan the job definition of a query. Nothing is written anywhere.
 
     Parameters
     ----------
-    to
-        The output topic of a SELECT, or a table of the session to write to; left out for an INSERT,
-        which names its own.
-    key
-        The output's key columns, in place of the planner's.
-    current_text
-        The cell as it stands now, where it is known.
-    replace
-        Take the place of a job of that name with other content.
     shared
         Where the session cluster reads Python files, if not on this machine.
 
@@ -216,10 +202,10 @@ def build_plan(
     RepositoryError
         The repository is dirty or diverged, or holds other content under these names.
     """
-    render.check_job_name(job)
-    evidence.check_kind(query, to)
-    evidence.check_ran(query, session, current_text)
-    found = Repository.find(repository or settings.promote.repository or settings.root)
+    job = render.check_job_name(request.job)
+    evidence.check_kind(query, request.to)
+    evidence.check_ran(query, session, request.current_text)
+    found = Repository.find(request.repository or settings.promote.repository or settings.root)
     found.check()
     branch = settings.promote.branch.format(job=job)
     base, tip = found.base_for(branch)
@@ -228,7 +214,7 @@ def build_plan(
     evidence.check_since(query, session, part)
     statement, output = query.statement.text, None
     if query.statement.is_query:
-        output = sink.make(query, session, part, topic=to or "", key=key)
+        output = sink.make(query, session, part, topic=request.to or "", key=request.key)
         statement = sink.insert_text(query, output.table)
         if not output.ddl:
             part = sink.with_table(session, part, output)
@@ -244,7 +230,7 @@ def build_plan(
         job=job,
         values=values,
         plan=composed.plan,
-        notebook=notebook,
+        notebook=request.notebook,
         root=found.root,
     )
     if composed.python:
@@ -266,7 +252,7 @@ def build_plan(
         f"sql/jobs/{job}.receipt.json": render.receipt(receipt),
     }
     files = tuple(_planned(found, base, path, content) for path, content in contents.items())
-    _check_conflicts(found, base, job, files, replace=replace)
+    _check_conflicts(found, base, job, files, replace=request.replace)
     topic = Topic(output.topic, output.alias, output.topic_config, output.ddl) if output else None
     return Plan(
         job=job,

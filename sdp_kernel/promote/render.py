@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import UsageError
+from sdp_kernel.repository.notation import hcl_string, template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 _JOB = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _FOLDERS = {"TABLE": "tables", "VIEW": "views", "FUNCTION": "functions"}
 _PLAIN = re.compile(r"[^A-Za-z0-9_.-]|^\.")
-_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
-_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def check_job_name(name: str) -> str:
@@ -37,16 +36,6 @@ def check_job_name(name: str) -> str:
     return name
 
 
-def template(text: str) -> str:
-    """Return SQL as Terraform's ``templatefile`` reads it: ``${…}`` stays, ``%{`` is made literal."""
-    return text.replace("%{", "%%{")
-
-
-def untemplate(text: str) -> str:
-    """Return what ``template`` was given."""
-    return text.replace("%%{", "%{")
-
-
 def path_of(entry: Entry) -> str:
     """Return the file a declaration belongs in: one a file, shared by jobs."""
     folder = _FOLDERS.get(entry.kind.split()[-1], "other")
@@ -63,12 +52,6 @@ def job_sql(job: str, settings: Sequence[Entry], insert: str) -> str:
     """Return ``sql/jobs/JOB.sql``: settings, then the one INSERT or statement set."""
     parts = [f"{template(entry.text)};" for entry in settings]
     return "\n".join([f"-- {job}", *parts, f"{template(insert)};", ""])
-
-
-def hcl_string(text: str) -> str:
-    """Quote ``text`` for HCL; no ``${`` or ``%{`` in it is ever evaluated."""
-    quoted = _ESCAPED.sub(lambda match: _SHORT.get(match.group()) or f"\\u{ord(match.group()):04x}", text)
-    return '"' + quoted.replace("${", "$${").replace("%{", "%%{") + '"'
 
 
 def terraform(

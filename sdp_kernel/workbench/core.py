@@ -270,7 +270,7 @@ class Workbench(KafkaSide, SqlSide, DeploySide):
             As their names say; nothing has been written.
         """
         from sdp_kernel.deploy.session_cluster import run_sql_job  # noqa: PLC0415
-        from sdp_kernel.promote import Actions, build_plan  # noqa: PLC0415
+        from sdp_kernel.promote import Actions, Request, build_plan  # noqa: PLC0415
 
         if isinstance(query, str):
             if query not in self.queries:
@@ -294,15 +294,17 @@ class Workbench(KafkaSide, SqlSide, DeploySide):
         return build_plan(
             query,
             session,
-            job=job,
-            to=to,
-            key=tuple(key) if key else None,
+            Request(
+                job=job,
+                to=to,
+                key=tuple(key) if key else None,
+                repository=repository,
+                current_text=current_text,
+                notebook=notebook,
+                replace=replace,
+            ),
             settings=self.settings,
             actions=Actions(create_topic=create_topic, run=run, declare=declare),
-            repository=repository,
-            current_text=current_text,
-            notebook=notebook,
-            replace=replace,
             shared=self.profile.functions,
         )
 

@@ -17,7 +17,7 @@ from sdp_kernel.flink import function_cell, function_faults, parameters
 from sdp_kernel.flink.functions import Functions
 from sdp_kernel.flink.ledger import Ledger
 from sdp_kernel.flink.session import Session
-from sdp_kernel.promote import render
+from sdp_kernel.repository import notation
 
 pytestmark = pytest.mark.stack
 
@@ -357,7 +357,7 @@ def test_a_promoted_query_runs_with_its_functions_from_the_repository_s_files_al
     module = (clone / f"terraform/{job}.tf").read_text(encoding="utf-8")
     listed = re.findall(r'path\.root}/\.\./([^"]+)"', module)
     fragments = {**wb.session.fragments, "functions": str(clone / "sql/functions")}
-    text = render.untemplate("\n".join((clone / path).read_text(encoding="utf-8") for path in listed))
+    text = notation.untemplate("\n".join((clone / path).read_text(encoding="utf-8") for path in listed))
     again = f"{names}.again"
     script = parameters.render(text.replace(f"'{names}.out'", f"'{again}'"), {}, fragments).text
     assert str(repository / ".sdp") not in script

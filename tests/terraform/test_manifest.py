@@ -12,6 +12,7 @@ from sdp_kernel.deploy.manifest import read_manifest
 from sdp_kernel.deploy.module_arguments import ARGUMENTS
 from sdp_kernel.errors import ParameterError, UsageError
 from sdp_kernel.promote import render
+from sdp_kernel.repository import notation
 from tests import tools
 from tests.terraform.running import MODULES, PROVIDER, manifests, planned, terraform
 
@@ -140,12 +141,12 @@ def test_every_call_gives_the_bytes_that_terraform_gives_kubernetes(tmp_path):
 
 
 def quoted(texts):
-    return texts.map(render.hcl_string)
+    return texts.map(notation.hcl_string)
 
 
 def objects(keys, values):
     return st.dictionaries(keys, values, max_size=3).map(
-        lambda found: "{ " + ", ".join(f"{render.hcl_string(k)} = {v}" for k, v in found.items()) + " }"
+        lambda found: "{ " + ", ".join(f"{notation.hcl_string(k)} = {v}" for k, v in found.items()) + " }"
     )
 
 

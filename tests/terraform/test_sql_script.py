@@ -7,8 +7,8 @@ import pytest
 from sdp_kernel.connection import KafkaCluster
 from sdp_kernel.errors import ParameterError
 from sdp_kernel.flink.parameters import render
-from sdp_kernel.promote.render import template, untemplate
 from sdp_kernel.references import quote
+from sdp_kernel.repository.notation import template, untemplate
 from tests.terraform.running import MODULES, outputs, planned, terraform
 
 ROOT = f"""variable "clusters" {{

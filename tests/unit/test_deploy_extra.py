@@ -9,7 +9,7 @@ WITHOUT = """
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in {'kubernetes', 'hcl2', 'websocket', 'gitlab'}:
+        if name.split('.')[0] in {'kubernetes', 'websocket', 'gitlab'}:
             raise ImportError(name)
 sys.meta_path.insert(0, Missing())
 from sdp_kernel.cli import main

@@ -1,16 +1,7 @@
-import sys
-
 import pytest
 
 from sdp_kernel.deploy.module_call import read_call
 from sdp_kernel.errors import UsageError
-
-
-def test_without_the_package_that_reads_hcl_its_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "hcl2", None)
-    with pytest.raises(UsageError, match="needs python-hcl2") as refused:
-        read_call(tmp_path / "a.tf", {})
-    assert "sdp-kernel[kubernetes]" in refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.promote import render
+from sdp_kernel.repository import notation
 
 
 @pytest.mark.parametrize("name", ["a", "a1", "orders-by-symbol", "a" * 63])
@@ -89,7 +90,7 @@ def test_any_text_gives_a_module_that_parses_and_evaluates_nothing(argument, sou
     text = terraform({"a": argument, "b": "x"}, source=source, cluster=cluster)
     body = module(text)
     assert len([k for k in body["args"] if not k.startswith("__")]) == 2
-    for quoted in (render.hcl_string(value) for value in (argument, source, cluster)):
+    for quoted in (notation.hcl_string(value) for value in (argument, source, cluster)):
         assert quoted in text
         assert not opens_template(quoted)
 
@@ -110,7 +111,7 @@ ESCAPES = re.compile(r'\\(?:[nrt"\\]|u[0-9a-f]{4})')
     )
 )
 def test_an_hcl_string_reads_back_as_it_was(value):
-    inner = render.hcl_string(value)[1:-1]
+    inner = notation.hcl_string(value)[1:-1]
     assert not re.search(r"[\x00-\x1f\x7f]", inner)
     assert "\\" not in ESCAPES.sub("", inner)
     decoded = ESCAPES.sub(lambda m: unescaped(m.group()), inner.replace("$${", "${").replace("%%{", "%{"))
@@ -123,7 +124,7 @@ def unescaped(escape):
 
 
 def test_a_template_keeps_parameters_and_makes_directives_literal():
-    assert render.template("a ${b} $${c} %{if}") == "a ${b} $${c} %%{if}"
+    assert notation.template("a ${b} $${c} %{if}") == "a ${b} $${c} %%{if}"
 
 
 def entry(name, kind="CREATE TABLE", text="CREATE TABLE t (x INT)"):

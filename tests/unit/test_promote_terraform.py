@@ -12,6 +12,7 @@ import pytest
 from sdp_kernel.errors import ParameterError
 from sdp_kernel.flink.parameters import render
 from sdp_kernel.promote import render as files
+from sdp_kernel.repository import notation
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
 PIECES = [
@@ -79,8 +80,8 @@ def test_terraform_fills_in_a_file_as_the_workbench_does(tmp_path):
         except ParameterError:
             continue
         name = f"{len(templates)}.sql"
-        (tmp_path / name).write_text(files.template(text), encoding="utf-8", newline="\n")
-        assert files.untemplate(files.template(text)) == text
+        (tmp_path / name).write_text(notation.template(text), encoding="utf-8", newline="\n")
+        assert notation.untemplate(notation.template(text)) == text
         templates.append((name, text, ours))
     names = json.dumps([name for name, *_ in templates])
     read = f'base64encode(jsonencode([for f in {names} : templatefile(f, {{ a = "V", kafka = {{ main = "K" }} }})]))\n'
@@ -89,5 +90,5 @@ def test_terraform_fills_in_a_file_as_the_workbench_does(tmp_path):
 
 def test_terraform_reads_a_string_back_as_it_was(tmp_path):
     values = ["a", 'q"', "b\\c", "n\n\t\r", "\x00\x08\x0c\x7f", "ü€😀", "100%", "$5", "{}", "$ {", "% {"]
-    listed = ", ".join(files.hcl_string(value) for value in [*values, "${a}", "%{if}"])
+    listed = ", ".join(notation.hcl_string(value) for value in [*values, "${a}", "%{if}"])
     assert console(tmp_path, f"base64encode(jsonencode([{listed}]))\n") == [*values, "${a}", "%{if}"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import RepositoryError, UsageError
-from sdp_kernel.promote import report
+from sdp_kernel.repository import report
 
 TABLE = "CREATE TABLE t (a INT) WITH ('topic' = '$${literal}', 'x' = '${a}')"
 INSERT = "INSERT INTO out SELECT a FROM t"

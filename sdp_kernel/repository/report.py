@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import RepositoryError, UsageError
 from sdp_kernel.flink.script import split
-from sdp_kernel.promote.render import untemplate
+from sdp_kernel.repository import job as jobs
+from sdp_kernel.repository.notation import untemplate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,12 +63,6 @@ class Changes:
         }
 
 
-def jobs_of(root: Path) -> tuple[str, ...]:
-    """Return the repository's jobs: those with a file in ``sql/jobs`` and a module call."""
-    found = (path.name.removesuffix(".sql") for path in (root / "sql" / "jobs").glob("*.sql"))
-    return tuple(sorted(name for name in found if (root / "terraform" / f"{name}.tf").is_file()))
-
-
 def evidence_of(root: Path, job: str) -> JobEvidence:
     """Read a job's files and receipt, and hold them against each other.
 
@@ -78,7 +73,7 @@ def evidence_of(root: Path, job: str) -> JobEvidence:
     """
     module = root / "terraform" / f"{job}.tf"
     if not module.is_file():
-        known = ", ".join(jobs_of(root)) or "none"
+        known = ", ".join(jobs.names(root)) or "none"
         raise UsageError(f"{root} has no job {job}: there is no terraform/{job}.tf", hint=f"jobs: {known}")
     files = tuple(_FILE.findall(module.read_text(encoding="utf-8")))
     path = root / "sql" / "jobs" / f"{job}.receipt.json"
@@ -117,7 +112,7 @@ def changed_jobs(root: Path, since: str) -> tuple[str, ...]:
         )
     changed = set(filter(None, done.stdout.split("\0")))
     names = []
-    for job in jobs_of(root):
+    for job in jobs.names(root):
         own = {f"terraform/{job}.tf", f"sql/jobs/{job}.receipt.json", *evidence_of(root, job).files}
         if own & changed:
             names.append(job)

@@ -6,9 +6,11 @@ that the user sees has changed, and the checkout stays on its branch.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,6 +170,14 @@ class Repository:
         except RepositoryError:
             return None
 
+    def export(self, commit: str, directory: Path) -> Path:
+        """Write the job definitions as they are at a commit into ``directory``, and return that."""
+        done = _run(self.root, "archive", "--format=tar", commit)
+        with tarfile.open(fileobj=io.BytesIO(done)) as archive:
+            wanted = [member for member in archive if member.name.startswith(_OWNED)]
+            archive.extractall(directory, wanted, filter="data")
+        return directory
+
     def mentions(self, commit: str, text: str, folder: str) -> list[str]:
         """Return the files under ``folder`` at a commit that hold ``text``."""
         try:
@@ -229,6 +239,11 @@ def _matters(state: str, path: str) -> bool:
 
 
 def _git(cwd: Path, *arguments: str, strip: bool = True) -> str:
+    said = _run(cwd, *arguments).decode("utf-8", "replace").replace("\r\n", "\n")
+    return said.strip() if strip else said
+
+
+def _run(cwd: Path, *arguments: str) -> bytes:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_KEPT)}
     try:
         done = subprocess.run(
@@ -237,8 +252,6 @@ def _git(cwd: Path, *arguments: str, strip: bool = True) -> str:
             env={**environment, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
-            encoding="utf-8",
             check=False,
         )
     except FileNotFoundError:
@@ -247,6 +260,6 @@ def _git(cwd: Path, *arguments: str, strip: bool = True) -> str:
     except NotADirectoryError:
         raise RepositoryError(f"{cwd} is not a directory", hint="mend [promote] repository") from None
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
         raise RepositoryError(f"git {arguments[0]} failed: {said}", hint="the repository is as it was")
-    return done.stdout.strip() if strip else done.stdout
+    return done.stdout

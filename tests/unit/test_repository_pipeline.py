@@ -5,7 +5,7 @@ from ruamel.yaml import YAML
 
 from sdp_kernel import settings
 from sdp_kernel.errors import RepositoryError, SettingsError
-from sdp_kernel.promote.pipeline import pipeline_files, write
+from sdp_kernel.repository.pipeline import pipeline_files, write
 
 TWO = """[profiles.dev.kubernetes]
 context = "agents:dev"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import RepositoryError, SettingsError
-from sdp_kernel.promote.planned import PlannedFile
-from sdp_kernel.promote.render import hcl_string
+from sdp_kernel.repository.notation import hcl_string
+from sdp_kernel.repository.planned import PlannedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

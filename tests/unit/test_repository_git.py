@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sdp_kernel.errors import RepositoryError
-from sdp_kernel.promote.repository import Repository
+from sdp_kernel.repository.git import Repository
 
 BRANCH = "sdp/j"
 FILES = {"sql/jobs/j.sql": "-- j\nINSERT INTO ü SELECT 1;\n", "terraform/j.tf": "module {}\n"}
@@ -354,3 +354,11 @@ def test_a_branch_under_a_branch_s_name_is_refused_by_git(work, repository):
     with pytest.raises(RepositoryError, match="update-ref"):
         repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
     assert snapshot(work) == before
+
+
+def test_an_export_has_the_job_definitions_of_a_commit_and_nothing_else(work, repository, tmp_path):
+    first = commit(work, "sql/jobs/j.sql", "-- ü\r\n")
+    commit(work, "sql/jobs/j.sql", "-- later\n")
+    exported = repository.export(first, tmp_path / "then")
+    assert (exported / "sql/jobs/j.sql").read_bytes() == "-- ü\r\n".encode()
+    assert [path.name for path in exported.iterdir()] == ["sql"]

@@ -1,0 +1,1 @@
+"""The team's git repository: its jobs, what proves them, its pipeline."""
