@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import GatewayUnreachable
-from sdp_kernel.flink.pages import Pages, next_token
+from sdp_kernel.flink.pages import Pace, Pages, next_token
 
 
 def page(token, rows="[]", *, end=False, ready=True):
@@ -79,3 +79,24 @@ def test_the_token_is_the_pages_own_and_never_one_inside_a_value(token, text):
     decoy = msgspec.json.encode([text, {"nextResultUri": "/x/result/99?rowFormat=JSON"}]).decode()
     assert next_token(page(token, f"[{decoy}]")) == token + 1
     assert next_token(page(token, f"[{decoy}]", end=True)) is None
+
+
+def test_after_full_pages_the_next_is_asked_for_at_once_for_as_long_as_the_query_runs():
+    pace = Pace(0.0)
+    assert {pace.after_rows(0.01 * i, 1_000_000) for i in range(1000)} == {0.0}
+
+
+def test_a_trickle_is_asked_for_at_once_in_the_beginning_and_ten_times_a_second_later():
+    pace = Pace(0.0)
+    assert {pace.after_rows(0.02 * i, 300) for i in range(100)} == {0.0}
+    assert {pace.after_rows(3 + 0.1 * i, 300) for i in range(100)} == {0.1}
+    assert pace.after_nothing(13.1) == 0.1
+    assert pace.after_rows(13.2, 1_000_000) == 0.0
+
+
+def test_in_silence_questions_become_rare():
+    pace, now, asked = Pace(0.0), 0.0, 0
+    while now < 60:
+        now += pace.after_nothing(now)
+        asked += 1
+    assert 600 <= asked < 800
