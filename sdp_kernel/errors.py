@@ -30,6 +30,7 @@
     │   │   └── FunctionError             a cell of Python functions cannot be registered
     │   ├── JobFailed (RuntimeError)      the statement's job ran and failed
     │   ├── SessionLost                   the gateway forgot the session
+    │   ├── PlanUnavailable               there is no compiled plan of a statement
     │   └── ResultError                   a result page that cannot be decoded
     └── PromoteError
         ├── NotValidated                  no evidence for exactly this text
@@ -234,6 +235,10 @@ class SessionLost(SqlError):  # noqa: N818
 
 class ResultError(SqlError):
     """A result page holds something that cannot be decoded without loss."""
+
+
+class PlanUnavailable(SqlError):  # noqa: N818
+    """A compiled plan cannot be had: the gateway is elsewhere, or Flink compiles none of the statement."""
 
 
 class PromoteError(SdpError):
