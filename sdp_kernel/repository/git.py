@@ -6,10 +6,12 @@ that the user sees has changed, and the checkout stays on its branch.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
 import re
-import subprocess
+import shutil
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -17,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import RepositoryError
+from sdp_kernel.repository import command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _OWNED = ("sql/", "terraform/", "tests/")
 _IGNORED = (".sdp/",)
@@ -32,8 +35,6 @@ _UNFINISHED = {
     "rebase-apply": "rebase",
     "BISECT_LOG": "bisect",
 }
-#: What of the environment git may see; GIT_DIR and its like would point it elsewhere.
-_KEPT = ("GIT_CONFIG", "GIT_SSH", "GIT_ASKPASS", "GIT_AUTHOR", "GIT_COMMITTER")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Repository:
         except RepositoryError as error:
             if "dubious ownership" in error.message:
                 raise
+            if "must be run in a work tree" in error.message:
+                raise RepositoryError(
+                    f"{start} is a repository without a work tree", hint="git clone it, and work in the clone"
+                ) from None
             raise RepositoryError(
                 f"{start} is not in a git repository",
                 hint="git init there, or set [promote] repository in sdp.toml",
@@ -83,9 +88,16 @@ class Repository:
         Raises
         ------
         RepositoryError
-            A merge or the like is not finished, no branch is checked out, tracked files are changed,
-            or the branch and its upstream have gone apart.
+            It cannot be written, a merge or the like is not finished, no branch is checked out,
+            tracked files are changed, or the branch and its upstream have gone apart.
         """
+        common = self.root / self.git("rev-parse", "--git-common-dir")
+        closed = [path for path in (common, common / "objects", common / "refs") if not _writable(path)]
+        if closed:
+            raise RepositoryError(
+                f"the repository {self.root} is read-only: {closed[0]} cannot be written",
+                hint="promote into a clone of your own: [promote] repository, or --repository",
+            )
         for mark, what in _UNFINISHED.items():
             if (self.root / self.git("rev-parse", "--git-path", mark)).exists():
                 raise RepositoryError(
@@ -131,8 +143,13 @@ class Repository:
         Raises
         ------
         RepositoryError
-            The branch and HEAD have gone apart, or the branch is checked out in another worktree.
+            The branch and HEAD have gone apart, the branch is checked out in another worktree, or git
+            takes no branch of that name.
         """
+        if command.attempt(self.root, "check-ref-format", f"refs/heads/{branch}").code:
+            raise RepositoryError(
+                f"{branch!r} is not a branch name", hint="mend [promote] branch in sdp.toml"
+            )
         head = self.git("rev-parse", "HEAD")
         tip = self.commit_of(f"refs/heads/{branch}")
         if tip is None:
@@ -172,8 +189,8 @@ class Repository:
 
     def export(self, commit: str, directory: Path) -> Path:
         """Write the job definitions as they are at a commit into ``directory``, and return that."""
-        done = _run(self.root, "archive", "--format=tar", commit)
-        with tarfile.open(fileobj=io.BytesIO(done)) as archive:
+        done = command.run(self.root, "archive", "--format=tar", commit)
+        with tarfile.open(fileobj=io.BytesIO(done.output)) as archive:
             wanted = [member for member in archive if member.name.startswith(_OWNED)]
             archive.extractall(directory, wanted, filter="data")
         return directory
@@ -194,24 +211,91 @@ class Repository:
         Raises
         ------
         RepositoryError
-            A hook refused, git has no identity, or the branch moved meanwhile. Nothing has changed.
+            A hook refused or changed what is committed, git has no identity, the disk is full, or the
+            branch moved meanwhile. Nothing has changed.
         """
-        with tempfile.TemporaryDirectory(prefix="sdp-promote-") as scratch:
-            tree = Path(scratch) / "tree"
-            self.git("worktree", "add", "--quiet", "--detach", str(tree), base)
-            try:
-                _write(tree, files)
-                self.git("add", "--force", "--", *files, cwd=tree)
-                self.git("commit", "--quiet", "--message", message, cwd=tree)
-                made = self.git("rev-parse", "HEAD", cwd=tree)
-            finally:
-                self.git("worktree", "remove", "--force", str(tree))
+        with self._worktree(base) as tree:
+            _write(tree, files)
+            self.git("add", "--force", "--", *files, cwd=tree)
+            planned = self.git("write-tree", cwd=tree)
+            self.git("commit", "--quiet", "--message", message, cwd=tree)
+            made, found = self.git("rev-parse", "HEAD", "HEAD^{tree}", cwd=tree).splitlines()
+            if found != planned:
+                changed = self.git("diff-tree", "-r", "--name-only", planned, found).replace("\n", ", ")
+                raise RepositoryError(
+                    f"a hook of the repository changed what is committed: {changed}",
+                    hint="let the hook check and not change job definitions; the repository is as it was",
+                )
         if self.git("rev-parse", "--symbolic-full-name", "HEAD") == f"refs/heads/{branch}":
-            self.git("merge", "--quiet", "--ff-only", made)
+            self._move_checked_out(made, files)
         else:
-            self.git("update-ref", "-m", f"sdp promote: {message.splitlines()[0]}", f"refs/heads/{branch}",
-                     made, tip or _ABSENT)  # fmt: skip
+            self._move(branch, made, tip, message.splitlines()[0])
         return made
+
+    @contextlib.contextmanager
+    def _worktree(self, base: str) -> Iterator[Path]:
+        """Give a worktree of a commit; nothing of it stays, whatever happens."""
+        try:
+            scratch = Path(tempfile.mkdtemp(prefix="sdp-promote-")).resolve()
+        except OSError as error:
+            raise RepositoryError(
+                f"no room for a worktree: {error.strerror}", hint="make room on the disk, then promote again"
+            ) from None
+        tree = scratch / "tree"
+        try:
+            self.git("worktree", "add", "--quiet", "--detach", str(tree), base)
+            yield tree
+        finally:
+            done = command.attempt(self.root, "worktree", "remove", "--force", str(tree))
+            shutil.rmtree(scratch, ignore_errors=True)
+            if done.code:
+                self._forget(tree)
+
+    def _forget(self, tree: Path) -> None:
+        """Take away what git keeps of a worktree that it could not remove itself."""
+        common = self.root / self.git("rev-parse", "--git-common-dir")
+        for known in (common / "worktrees").glob("*"):
+            with contextlib.suppress(OSError):
+                if Path((known / "gitdir").read_text(encoding="utf-8").strip()).parent == tree:
+                    shutil.rmtree(known, ignore_errors=True)
+
+    def _move(self, branch: str, made: str, tip: str | None, why: str) -> None:
+        """Move a branch by compare and swap."""
+        done = command.attempt(
+            self.root, "update-ref", "-m", f"sdp promote: {why}", f"refs/heads/{branch}", made, tip or _ABSENT
+        )
+        if done.code and self.commit_of(f"refs/heads/{branch}") != tip:
+            raise RepositoryError(
+                f"the branch {branch} was moved by somebody else meanwhile",
+                hint="promote again: the plan is then made on what is there now",
+                detail=done.said,
+            )
+        if done.code:
+            raise RepositoryError(
+                f"the branch {branch} cannot be moved: {done.said}", hint=command.hint(done.said)
+            )
+
+    def _move_checked_out(self, made: str, files: Mapping[str, str]) -> None:
+        """Move the branch that is checked out, its files with it; both, or neither."""
+        done = command.attempt(self.root, "merge", "--quiet", "--ff-only", made)
+        if not done.code:
+            return
+        if "would be overwritten" not in done.said and "index.lock" not in done.said:
+            self._put_back(files)
+        said = done.said or done.text.strip()
+        raise RepositoryError(
+            f"the branch that is checked out cannot be moved: {said}", hint=command.hint(said)
+        )
+
+    def _put_back(self, files: Mapping[str, str]) -> None:
+        """Undo what a merge wrote before it failed: nobody else has these files since ``check``."""
+        kept = [path for path in files if self.read("HEAD", path) is not None]
+        for path in files.keys() - set(kept):
+            with contextlib.suppress(OSError):
+                if files[path].encode().startswith((self.root / path).read_bytes()):
+                    (self.root / path).unlink()
+        if kept:
+            command.attempt(self.root, "checkout", "--quiet", "HEAD", "--", *kept)
 
 
 def _write(tree: Path, files: Mapping[str, str]) -> None:
@@ -227,9 +311,17 @@ def _write(tree: Path, files: Mapping[str, str]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content, encoding="utf-8", newline="\n")
         except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
             raise RepositoryError(
-                f"{path} cannot be written: {error.strerror}", hint="see what the repository has in its place"
+                f"{path} cannot be written: {error.strerror}",
+                hint="make room on the disk, then promote again; the repository is as it was"
+                if full
+                else "see what the repository has in its place",
             ) from None
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK) or not path.exists()
 
 
 def _matters(state: str, path: str) -> bool:
@@ -239,27 +331,5 @@ def _matters(state: str, path: str) -> bool:
 
 
 def _git(cwd: Path, *arguments: str, strip: bool = True) -> str:
-    said = _run(cwd, *arguments).decode("utf-8", "replace").replace("\r\n", "\n")
+    said = command.run(cwd, *arguments).text
     return said.strip() if strip else said
-
-
-def _run(cwd: Path, *arguments: str) -> bytes:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_KEPT)}
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=cwd,
-            env={**environment, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        what = "git is not installed" if cwd.is_dir() else f"the directory {cwd} does not exist"
-        raise RepositoryError(what, hint="install git, or mend [promote] repository in sdp.toml") from None
-    except NotADirectoryError:
-        raise RepositoryError(f"{cwd} is not a directory", hint="mend [promote] repository") from None
-    if done.returncode:
-        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
-        raise RepositoryError(f"git {arguments[0]} failed: {said}", hint="the repository is as it was")
-    return done.stdout

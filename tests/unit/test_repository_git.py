@@ -7,60 +7,18 @@ import pytest
 
 from sdp_kernel.errors import RepositoryError
 from sdp_kernel.repository.git import Repository
-
-BRANCH = "sdp/j"
-FILES = {"sql/jobs/j.sql": "-- j\nINSERT INTO ü SELECT 1;\n", "terraform/j.tf": "module {}\n"}
-
-
-def git(where, *arguments):
-    done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def configure(where):
-    git(where, "config", "user.name", "Ada")
-    git(where, "config", "user.email", "ada@example.com")
-    git(where, "config", "commit.gpgsign", "false")
-
-
-def write(where, path, text="x\n"):
-    (where / path).parent.mkdir(parents=True, exist_ok=True)
-    (where / path).write_text(text, encoding="utf-8")
-
-
-def commit(where, path, text="x\n"):
-    write(where, path, text)
-    git(where, "add", "--", path)
-    git(where, "commit", "-q", "-m", f"Add {path}")
-    return git(where, "rev-parse", "HEAD")
+from tests.repositories import BRANCH, FILES, commit, configure, git, make_work, snapshot, write, write_hook
 
 
 @pytest.fixture
 def work(tmp_path):
     """A repository with one commit on the branch ``main``."""
-    top = tmp_path / "work"
-    top.mkdir()
-    git(top, "init", "-q", "-b", "main")
-    configure(top)
-    commit(top, "README.md", "hello\n")
-    commit(top, "lab.ipynb", "{}\n")
-    return top
+    return make_work(tmp_path / "work")
 
 
 @pytest.fixture
 def repository(work):
     return Repository.find(work)
-
-
-def snapshot(work):
-    return (
-        git(work, "for-each-ref"),
-        git(work, "status", "--porcelain=v1", "--branch"),
-        git(work, "symbolic-ref", "HEAD"),
-        git(work, "diff", "--cached"),
-        git(work, "worktree", "list"),
-        sorted(str(p) for p in work.rglob("*") if ".git" not in p.parts),
-    )
 
 
 def test_a_repository_is_found_from_below(work):
@@ -190,10 +148,7 @@ def test_a_second_commit_goes_on_top_of_the_branch(work, repository):
 
 
 def test_a_hook_that_refuses_leaves_nothing(work, repository):
-    hook = work / ".git" / "hooks" / "pre-commit"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\necho no SQL on Fridays >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
+    write_hook(work / ".git", "pre-commit", "echo no SQL on Fridays >&2; exit 1")
     before = snapshot(work)
     left = set(Path(tempfile.gettempdir()).glob("sdp-promote-*"))
     with pytest.raises(RepositoryError, match="no SQL on Fridays"):
@@ -219,8 +174,9 @@ def test_a_branch_that_moved_meanwhile_is_left_where_it_is(work, repository):
     head = git(work, "rev-parse", "HEAD")
     git(work, "branch", BRANCH)
     before = snapshot(work)
-    with pytest.raises(RepositoryError, match="update-ref"):
+    with pytest.raises(RepositoryError, match=f"{BRANCH} was moved by somebody else") as caught:
         repository.commit(BRANCH, FILES, "Add j", base=head, tip=None)
+    assert "promote again" in caught.value.hint
     assert snapshot(work) == before
 
 
@@ -351,9 +307,23 @@ def test_a_file_where_a_directory_must_be_is_refused(work, repository):
 def test_a_branch_under_a_branch_s_name_is_refused_by_git(work, repository):
     git(work, "branch", "sdp")
     before = snapshot(work)
-    with pytest.raises(RepositoryError, match="update-ref"):
+    with pytest.raises(RepositoryError, match=f"{BRANCH} cannot be moved: .*'refs/heads/sdp' exists"):
         repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
     assert snapshot(work) == before
+
+
+@pytest.mark.parametrize("branch", ["a b", "x..y", "sdp/", "j.lock", "a~1", ""])
+def test_a_branch_that_git_does_not_take_is_refused(repository, branch):
+    with pytest.raises(RepositoryError, match="is not a branch name") as caught:
+        repository.base_for(branch)
+    assert "[promote] branch" in caught.value.hint
+
+
+def test_a_repository_without_a_work_tree_is_refused(work, tmp_path):
+    git(tmp_path, "clone", "-q", "--bare", str(work), "bare.git")
+    with pytest.raises(RepositoryError, match="without a work tree") as caught:
+        Repository.find(tmp_path / "bare.git")
+    assert "git clone" in caught.value.hint
 
 
 def test_an_export_has_the_job_definitions_of_a_commit_and_nothing_else(work, repository, tmp_path):
@@ -362,3 +332,95 @@ def test_an_export_has_the_job_definitions_of_a_commit_and_nothing_else(work, re
     exported = repository.export(first, tmp_path / "then")
     assert (exported / "sql/jobs/j.sql").read_bytes() == "-- ü\r\n".encode()
     assert [path.name for path in exported.iterdir()] == ["sql"]
+
+
+def test_the_commit_message_goes_through_the_repository_s_hook(work, repository):
+    head = git(work, "rev-parse", "HEAD")
+    write_hook(work / ".git", "commit-msg", 'echo "Ticket: DATA-7" >> "$1"')
+    made = repository.commit(BRANCH, FILES, "Add j", base=head, tip=None)
+    assert git(work, "show", "-s", "--format=%B", made) == "Add j\nTicket: DATA-7"
+    write_hook(work / ".git", "commit-msg", "echo no ticket >&2; exit 1")
+    before = snapshot(work)
+    with pytest.raises(RepositoryError, match="no ticket"):
+        repository.commit(BRANCH, {"sql/x.sql": "x"}, "More", base=made, tip=made)
+    assert snapshot(work) == before
+
+
+def test_a_hook_that_changes_what_is_committed_is_refused(work, repository):
+    write_hook(work / ".git", "pre-commit", "echo '-- formatted' >> sql/jobs/j.sql; git add sql/jobs/j.sql")
+    before = snapshot(work)
+    with pytest.raises(RepositoryError, match=r"hook .* changed what is committed: sql/jobs/j\.sql"):
+        repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    assert snapshot(work) == before
+
+
+def test_a_commit_is_signed_where_git_is_told_to_sign(work, repository, tmp_path):
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"],
+        check=True,
+        capture_output=True,
+    )
+    (tmp_path / "signers").write_text(f"ada@example.com {(tmp_path / 'key.pub').read_text()}")
+    git(work, "config", "gpg.format", "ssh")
+    git(work, "config", "user.signingkey", str(tmp_path / "key.pub"))
+    git(work, "config", "gpg.ssh.allowedSignersFile", str(tmp_path / "signers"))
+    git(work, "config", "commit.gpgsign", "true")
+    made = repository.commit(BRANCH, FILES, "Add j", base=git(work, "rev-parse", "HEAD"), tip=None)
+    git(work, "verify-commit", made)
+    (tmp_path / "key").unlink()
+    before = snapshot(work)
+    with pytest.raises(RepositoryError, match="git commit failed"):
+        repository.commit(BRANCH, {"sql/x.sql": "x"}, "More", base=made, tip=made)
+    assert snapshot(work) == before
+
+
+def test_a_linked_worktree_is_promoted_into_like_any_other(work, tmp_path):
+    linked = tmp_path / "linked"
+    git(work, "worktree", "add", "-q", "-b", "feature", str(linked))
+    head = commit(linked, "a.txt")
+    before = snapshot(work)
+    repository = Repository.find(linked)
+    assert repository.root == linked
+    repository.check()
+    made = repository.commit(BRANCH, FILES, "Add j", base=head, tip=None)
+    assert git(work, "rev-parse", f"{BRANCH}^") == head
+    assert repository.read(made, "a.txt") == "x\n"
+    assert snapshot(work)[1:] == before[1:]
+
+
+def test_a_submodule_is_a_repository_of_its_own(work, tmp_path):
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    git(outer, "init", "-q", "-b", "main")
+    configure(outer)
+    git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(work), "jobs")
+    git(outer, "commit", "-q", "-m", "Add submodule")
+    configure(outer / "jobs")
+    before = snapshot(outer)
+    inner = Repository.find(outer / "jobs")
+    assert inner.root == outer / "jobs"
+    inner.check()
+    made = inner.commit(BRANCH, FILES, "Add j", base=git(inner.root, "rev-parse", "HEAD"), tip=None)
+    assert git(outer / "jobs", "rev-parse", BRANCH) == made
+    assert snapshot(outer) == before
+    assert git(work, "branch", "--list", BRANCH) == ""
+    around = Repository.find(outer)
+    around.check()
+    around.commit(BRANCH, FILES, "Add j", base=git(outer, "rev-parse", "HEAD"), tip=None)
+    assert git(outer, "ls-tree", "--name-only", BRANCH).split() == [".gitmodules", "jobs", "sql", "terraform"]
+    assert snapshot(outer)[1:] == before[1:]
+
+
+def test_a_repository_inside_another_leaves_the_other_alone(work):
+    inside = work / "inside"
+    inside.mkdir()
+    git(inside, "init", "-q", "-b", "main")
+    configure(inside)
+    head = commit(inside, "a.txt")
+    before = snapshot(work)
+    repository = Repository.find(inside)
+    assert repository.root == inside
+    repository.check()
+    repository.commit(BRANCH, FILES, "Add j", base=head, tip=None)
+    assert git(inside, "branch", "--list", "--format=%(refname:short)") == f"main\n{BRANCH}"
+    assert snapshot(work) == before
