@@ -294,6 +294,9 @@ class Repository:
             with contextlib.suppress(OSError):
                 if files[path].encode().startswith((self.root / path).read_bytes()):
                     (self.root / path).unlink()
+            for above in Path(path).parents[:-1]:
+                with contextlib.suppress(OSError):
+                    (self.root / above).rmdir()
         if kept:
             command.attempt(self.root, "checkout", "--quiet", "HEAD", "--", *kept)
 
