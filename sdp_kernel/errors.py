@@ -37,6 +37,7 @@
         ├── SliceError                    the job cannot be rebuilt from the ledger
         ├── Blocked                       lint findings of severity "error"
         └── RepositoryError               git: dirty, diverged, or a job with other content
+            └── PushFailed                the commit stands, and was not pushed
 """
 
 from __future__ import annotations
@@ -259,3 +260,7 @@ class Blocked(PromoteError):  # noqa: N818
 
 class RepositoryError(PromoteError):
     """The git repository is not in a state the plan can be applied to."""
+
+
+class PushFailed(RepositoryError):  # noqa: N818
+    """A branch was not pushed; its commit stands here, and the hint says how to go on."""

@@ -40,13 +40,13 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub("", text)
 
 
-def attempt(cwd: Path, *arguments: str, more: dict[str, str] | None = None, alone: bool = False) -> Done:
+def attempt(cwd: Path, *arguments: str, ours: dict[str, str] | None = None, alone: bool = False) -> Done:
     """Run git to its end, whatever comes of it.
 
     Parameters
     ----------
-    more
-        Environment variables beside the user's own.
+    ours
+        Environment variables where the user has none of that name.
     alone
         In a session without a terminal, where no program that git calls can ask for a password.
 
@@ -60,7 +60,7 @@ def attempt(cwd: Path, *arguments: str, more: dict[str, str] | None = None, alon
         done = subprocess.run(
             ["git", *arguments],
             cwd=cwd,
-            env={**environment, **_OURS, **(more or {})},
+            env={**(ours or {}), **environment, **_OURS},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
