@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sdp_kernel import cli_clusters, cli_jobs, cli_pipeline, settings
+from sdp_kernel import cli_clusters, cli_drift, cli_init, cli_jobs, cli_pipeline, settings
 from sdp_kernel.errors import SdpError
 from sdp_kernel.kafka.decode import FORMATS, KEY_FORMATS
 from sdp_kernel.version import __version__
@@ -46,6 +46,8 @@ def main() -> None:
 
 
 main.add_command(cli_clusters.clusters)
+main.add_command(cli_drift.drift)
+main.add_command(cli_init.init)
 main.add_command(cli_jobs.apply)
 main.add_command(cli_jobs.jobs)
 main.add_command(cli_pipeline.pipeline)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sdp_kernel.settings import Profile, Settings
 
-_ENVIRONMENT = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+ENVIRONMENT = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _TEMPLATES = Path(__file__).with_name("templates")
 _PATHS = {
     ".gitlab-ci.yml": "gitlab-ci.yml.j2",
@@ -48,13 +48,13 @@ def pipeline_files(settings: Settings, root: Path) -> tuple[PlannedFile, ...]:
             hint='add [profiles.dev.kubernetes] with context = "…", namespace = "…" and deployment = "…"',
         )
     for name in environments:
-        if not _ENVIRONMENT.match(name):
+        if not ENVIRONMENT.match(name):
             raise SettingsError(
                 f"the profile {name!r} cannot be an environment of a pipeline",
                 hint="lower case letters, digits and hyphens",
             )
     contents = {
-        path: _template(name).render(environments=list(environments)) for path, name in _PATHS.items()
+        path: template(name).render(environments=list(environments)) for path, name in _PATHS.items()
     }
     for name, profile in environments.items():
         contents[f"terraform/environments/{name}.tfvars"] = _values(profile)
@@ -86,7 +86,8 @@ def write(files: Iterable[PlannedFile], root: Path, *, force: bool = False) -> t
 
 
 @cache
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a template of this room by its file's name."""
     import jinja2  # noqa: PLC0415 - needed only here
 
     environment = jinja2.Environment(

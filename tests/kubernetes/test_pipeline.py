@@ -132,7 +132,7 @@ def test_a_merge_request_is_planned_and_commented_on_and_its_merge_is_applied(
     git(repository, "commit", "-q", "-m", "Add Flink SQL job order-totals")
     gitlab.maintainer = False
     first = runner("first", **merge_request(repository))
-    assert first.run("sdp/order-totals", merge_request=True) == ["check", "plan:dev"]
+    assert first.run("sdp/order-totals", merge_request=True) == ["lint", "plan:dev"]
     (note,) = gitlab.notes.values()
     assert "1 to add, 0 to change, 0 to destroy" in note["body"]
     assert "cell totals, notebooks/a.ipynb" in note["body"].replace("&#45;", "-")
@@ -152,7 +152,7 @@ def test_a_merge_request_is_planned_and_commented_on_and_its_merge_is_applied(
     git(repository, "merge", "-q", "--no-ff", "-m", "Merge", "sdp/order-totals")
     gitlab.maintainer = True
     merged = runner("merged", CI_COMMIT_BRANCH="main")
-    assert merged.run("main", merge_request=False) == ["check", "plan:dev", "apply:dev"]
+    assert merged.run("main", merge_request=False) == ["lint", "plan:dev", "apply:dev"]
     spec = session_jobs(api, namespace)["order-totals"]
     assert "INSERT INTO totals" in spec["job"]["args"][1]
     assert "<> 'B'" in spec["job"]["args"][1]
@@ -195,5 +195,5 @@ def test_the_pipeline_is_not_written_over_what_the_team_made_of_it(repository):
         sdp(repository, "pipeline")
     assert ".gitlab-ci.yml" in refused.value.stderr
     assert (repository / ".gitlab-ci.yml").read_text() == "mine: {}\n"
-    assert "+stages: [check, plan, apply]" in sdp(repository, "pipeline", "--diff")
+    assert "+stages: [lint, plan, apply]" in sdp(repository, "pipeline", "--diff")
     assert "wrote .gitlab-ci.yml" in sdp(repository, "pipeline", "--force")
