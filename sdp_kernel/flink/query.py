@@ -13,6 +13,7 @@ import pyarrow as pa
 from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.ledger import text_hash
 from sdp_kernel.flink.rows import Window
+from sdp_kernel.flink.trace import Trace
 from sdp_kernel.flink.types import arrow_schema
 from sdp_kernel.frames import to_pandas
 
@@ -127,6 +128,8 @@ class Query:
         Says in a sentence why there are no rows; None where nobody can tell. Asks Kafka and Flink.
     runs
         How often it was started: more than once where something under it was lost.
+    trace
+        What is kept of its run when its job is gone.
     left
         Set while no thread works on what it has on the cluster.
     """
@@ -165,6 +168,7 @@ class Query:
         self.took_effect = False
         self.runs = 1
         self.vitals: Vitals | None = None
+        self.trace = Trace()
         self.on_change: Callable[[], None] | None = None
         self.silence: Callable[[], str] | None = None
         self.examine: Callable[[str], Vitals | None] | None = None
@@ -348,6 +352,7 @@ class Query:
         """Set the query back to its start, where it has to run again."""
         self.state, self.rows, self.error, self.lost = "running", None, None, None
         self.job_id, self.operation, self.upsert_key = None, None, ()
+        self.trace = Trace()
         with self._deciding:
             self._entered = False
             self.left.set()

@@ -183,6 +183,11 @@ def change(kind: str, row: bytes) -> bytes:
     return b'%b","fields":%b' % (kind.encode(), row)
 
 
+def fields(text: bytes) -> bytes:
+    """Return the JSON of the fields of a change that :func:`change` has written."""
+    return text.partition(b'","fields":')[2]
+
+
 def _without_objects(type_: LogicalType) -> bool:
     """Whether values of a type are written without ``{``: what stands between two changes is in none."""
     return type_.root not in _OBJECTS and all(map(_without_objects, type_.children))

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.changelog import Changelog
 from sdp_kernel.flink.pages import next_token
-from sdp_kernel.flink.results import INSERT, PageDecoder
+from sdp_kernel.flink.results import INSERT, PageDecoder, fields
+from sdp_kernel.flink.trace import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,6 +72,7 @@ class Rows:
         self._batches: deque[pa.RecordBatch] = deque()
         self._count = 0
         self._fold = Changelog()
+        self.sample = Sample()
         self._lock = threading.RLock()
         self._decoded: tuple[int, pa.Table, list[int]] | None = None
 
@@ -104,6 +106,7 @@ class Rows:
             with self._lock:
                 self.changes += len(changes)
                 self._fold.take(changes)
+                self.sample.take(changes)
         return token is None, token
 
     def take(self, batch: pa.RecordBatch) -> None:
@@ -117,6 +120,8 @@ class Rows:
         """Say what the plan says of the query's changelog."""
         with self._lock:
             self.appends = appends
+            if appends:
+                self.sample = Sample()
             if appends and len(self._fold):
                 batch = self.decoder.batch_of_json(self._fold.rows())
                 self._fold = Changelog()
@@ -140,6 +145,12 @@ class Rows:
             oldest = self._batches.popleft().num_rows
             self._count -= oldest
             self.dropped += oldest
+
+    def sampled(self) -> pa.Table:
+        """Return the rows of some of the changes, retractions included; they are not masked."""
+        with self._lock:
+            rows = [fields(text) for text in self.sample.kept]
+        return pa.Table.from_batches([self.decoder.batch_of_json(rows)], schema=self.decoder.schema)
 
     def table(self, limit: int | None = None) -> pa.Table:
         """Return the current table, its first ``limit`` rows where given."""

@@ -246,12 +246,14 @@ class _Reader:
                 now = time.monotonic()
                 if query.changes > before:
                     self._changed = now
+                query.trace.note(now - started, query.changes, len(query.rows or ()))
                 state = state or query.stopping or self._reached(now - started, now)
                 if state is None and query.lost is not None:
                     raise Lost(query.lost)
                 if self._learning is not None:
                     self._learning.tell(within=LEARNS_S if state is not None and not query.stopping else 0)
                 if state is not None:
+                    query.trace.end(now - started, query.changes, len(query.rows or ()))
                     query.took_effect = state in _ENDED_BY_ITSELF or self._is_done()
                     return state
         finally:

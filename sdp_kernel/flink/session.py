@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError, StatementError, UsageError
-from sdp_kernel.flink import parameters, places, running
+from sdp_kernel.flink import parameters, places, running, trace
 from sdp_kernel.flink.gateway import Gateway
 from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.flink.ledger import Ledger
@@ -173,6 +173,7 @@ class Session:
                 self.on_change()
             with contextlib.suppress(SdpError):
                 watch.look()
+                trace.look_at(self)
 
     def close(self, *, leave_background: bool = False) -> None:
         """Close the session; its SELECT jobs end with it. Takes four seconds at most.
