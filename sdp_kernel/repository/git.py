@@ -204,9 +204,11 @@ class Repository:
         return [line.split(":", 1)[1] for line in found.splitlines()]
 
     def commit(
-        self, branch: str, files: Mapping[str, str], message: str, *, base: str, tip: str | None
+        self, branch: str, files: Mapping[str, str | None], message: str, *, base: str, tip: str | None
     ) -> str:
         """Commit ``files`` on top of ``base`` and move ``branch`` there; returns the commit.
+
+        A file whose text is None is deleted.
 
         Raises
         ------
@@ -275,7 +277,7 @@ class Repository:
                 f"the branch {branch} cannot be moved: {done.said}", hint=command.hint(done.said)
             )
 
-    def _move_checked_out(self, made: str, files: Mapping[str, str]) -> None:
+    def _move_checked_out(self, made: str, files: Mapping[str, str | None]) -> None:
         """Move the branch that is checked out, its files with it; both, or neither."""
         done = command.attempt(self.root, "merge", "--quiet", "--ff-only", made)
         if not done.code:
@@ -287,12 +289,12 @@ class Repository:
             f"the branch that is checked out cannot be moved: {said}", hint=command.hint(said)
         )
 
-    def _put_back(self, files: Mapping[str, str]) -> None:
+    def _put_back(self, files: Mapping[str, str | None]) -> None:
         """Undo what a merge wrote before it failed: nobody else has these files since ``check``."""
         kept = [path for path in files if self.read("HEAD", path) is not None]
         for path in files.keys() - set(kept):
             with contextlib.suppress(OSError):
-                if files[path].encode().startswith((self.root / path).read_bytes()):
+                if (files[path] or "").encode().startswith((self.root / path).read_bytes()):
                     (self.root / path).unlink()
             for above in Path(path).parents[:-1]:
                 with contextlib.suppress(OSError):
@@ -301,7 +303,7 @@ class Repository:
             command.attempt(self.root, "checkout", "--quiet", "HEAD", "--", *kept)
 
 
-def _write(tree: Path, files: Mapping[str, str]) -> None:
+def _write(tree: Path, files: Mapping[str, str | None]) -> None:
     """Write files into a worktree, and through no symbolic link out of it."""
     for path, content in files.items():
         target = tree / path
@@ -311,6 +313,9 @@ def _write(tree: Path, files: Mapping[str, str]) -> None:
                     f"{path} leads out of the repository through a symbolic link",
                     hint="make it a plain file, or choose another repository",
                 )
+            if content is None:
+                target.unlink(missing_ok=True)
+                continue
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content, encoding="utf-8", newline="\n")
         except OSError as error:
