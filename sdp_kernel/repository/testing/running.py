@@ -1,0 +1,282 @@
+"""Runs tests of jobs, many at once: each job as it stands, on topics of its own, bounded.
+
+A test's job goes through the SQL gateway in a session of its own, in streaming mode, and ends with its
+input. Topics are made in one call, input is written by one producer, output read by one consumer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel.errors import JobFailed, SdpError, StackError
+from sdp_kernel.flink import faults
+from sdp_kernel.flink.gateway import Gateway, GatewayFault
+from sdp_kernel.flink.jobs import TERMINAL, JobManager
+from sdp_kernel.flink.runner import Runner
+from sdp_kernel.kafka.cluster import Cluster
+from sdp_kernel.kafka.offsets import Range
+from sdp_kernel.kafka.read import read as read_ranges
+from sdp_kernel.repository.testing import outcome, topics
+from sdp_kernel.repository.testing.prepare import aliases, prepare
+from sdp_kernel.repository.testing.result import Result, Table, failure, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sdp_kernel.connection import KafkaCluster
+    from sdp_kernel.kafka.read import Records
+    from sdp_kernel.repository.testing.case import Case
+    from sdp_kernel.repository.testing.prepare import Prepared
+
+_AT_ONCE = 8
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.03, 0.2
+_READ_S = 10.0
+#: A hundred years: watermarks then come with the end of the input alone.
+_NEVER = "36500 d"
+_SESSION = {"execution.runtime-mode": "streaming", "table.local-time-zone": "UTC"}
+#: Of each job, whatever its own settings are: it stays small, ends with its input, and fails at once.
+_JOB = {
+    "parallelism.default": "1",
+    "table.dml-sync": "false",
+    "restart-strategy.type": "none",
+    "execution.checkpointing.checkpoints-after-tasks-finish": "false",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where tests run: a gateway, its JobManager, one Kafka, and a disk that they share with this process.
+
+    ``session`` are properties of the gateway session; ``state_dir`` is where files go that Flink reads.
+    """
+
+    gateway: str
+    jobmanager: str
+    kafka: KafkaCluster
+    state_dir: Path
+    session: Mapping[str, str] = field(default_factory=dict)
+    at_once: int = _AT_ONCE
+
+
+def run(
+    cases: Sequence[Case],
+    place: Place,
+    *,
+    module_source: str = "",
+    on_result: Callable[[Result], None] | None = None,
+) -> tuple[Result, ...]:
+    """Run tests at once and hold what the jobs gave against what is expected; returns their results.
+
+    Parameters
+    ----------
+    module_source
+        A source that is the SQL job module too: ``[promote] module_source``.
+    on_result
+        Called with each result, in the order of the tests.
+
+    Raises
+    ------
+    BrokerUnreachable, GatewayUnreachable, Unreachable
+        A part of the stack does not answer.
+    StackError
+        There is no free task slot.
+    """
+    if not cases:
+        return ()
+    place.state_dir.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="tests-", dir=place.state_dir))
+    gateway, jobmanager = Gateway(place.gateway), JobManager(place.jobmanager)
+    try:
+        results = _Run(cases, place, gateway, jobmanager, directory, module_source).results()
+    finally:
+        gateway.close()
+        jobmanager.close()
+        shutil.rmtree(directory, ignore_errors=True)
+    for result in results:
+        if on_result is not None:
+            on_result(result)
+    return results
+
+
+@dataclass
+class _Started:
+    """A test under way: what was prepared, its job, how long that took, and why it gave nothing."""
+
+    prepared: Prepared
+    job_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    submitted: bool = False
+    seconds: float = 0.0
+    error: SdpError | None = None
+
+
+class _Run:
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        place: Place,
+        gateway: Gateway,
+        jobmanager: JobManager,
+        directory: Path,
+        module_source: str,
+    ) -> None:
+        self.cases, self.place, self.gateway, self.jobmanager = cases, place, gateway, jobmanager
+        self.directory, self.module_source = directory, module_source
+        self.cluster = Cluster(place.kafka)
+        self.written = threading.Event()
+        self.stopped = threading.Event()
+
+    def results(self) -> tuple[Result, ...]:
+        prefix = f"sdp-test-{uuid.uuid4().hex[:8]}"
+        found: dict[int, Result] = {}
+        started: dict[int, _Started] = {}
+        known = {root: aliases(root) for root in {case.root for case in self.cases}}
+        for number, case in enumerate(self.cases):
+            try:
+                made = prepare(
+                    case,
+                    known[case.root],
+                    bootstrap=self.place.kafka.bootstrap_servers,
+                    prefix=f"{prefix}-{number}",
+                    directory=self.directory / str(number),
+                    module_source=self.module_source,
+                )
+                started[number] = _Started(made)
+            except SdpError as error:
+                found[number] = failure(case, error)
+        names = [name for one in started.values() for name in one.prepared.topics]
+        try:
+            self._run(list(started.values()))
+            outputs = self._outputs([one.prepared for one in started.values() if one.error is None])
+        finally:
+            topics.delete(self.cluster, names)
+        for number, one in started.items():
+            found[number] = self._result(one, outputs)
+        return tuple(found[number] for number in range(len(self.cases)))
+
+    def _run(self, started: list[_Started]) -> None:
+        """Run the jobs while their input is written; they begin once all of it is."""
+        if not started:
+            return
+        threads = min(len(started), self.place.at_once, self._free_slots())
+        with ThreadPoolExecutor(threads, thread_name_prefix="sdp-test") as pool:
+            futures = [pool.submit(self._one, one) for one in started]
+            try:
+                topics.fill(self.cluster, [one.prepared for one in started])
+                self.written.set()
+                for future in futures:
+                    future.result()
+            except BaseException:
+                self.stopped.set()
+                self.written.set()
+                raise
+
+    def _free_slots(self) -> int:
+        overview = self.jobmanager.overview()
+        free = int(overview.get("slots-available", 0))
+        if free < 1:
+            raise StackError(
+                f"no task slot is free: {overview.get('jobs-running', 0)} jobs run on the stack",
+                hint="%jobs lists them; cancel one, or raise [local] task_slots in sdp.toml",
+            )
+        return free
+
+    def _one(self, one: _Started) -> None:
+        """Run one test's job to its end, in a session of its own."""
+        begun = time.monotonic()
+        handle = self.gateway.open_session("sdp-test", {**self.place.session, **_SESSION})
+        try:
+            runner = Runner(self.gateway, handle, self.jobmanager)
+            for statement in one.prepared.script.declarations:
+                self._statement(runner, statement)
+            self.written.wait()
+            if self.stopped.is_set():
+                return
+            one.submitted = True
+            self._statement(runner, one.prepared.script.job, self._config(one))
+            self._await(one)
+        except SdpError as error:
+            one.error = error
+        finally:
+            one.seconds = time.monotonic() - begun
+            with contextlib.suppress(SdpError):
+                self.gateway.close_session(handle)
+
+    def _config(self, one: _Started) -> dict[str, str]:
+        options = one.prepared.options
+        return {
+            **_JOB,
+            "$internal.pipeline.job-id": one.job_id,
+            "pipeline.name": f"test {one.prepared.case}",
+            **({"pipeline.auto-watermark-interval": _NEVER} if options.watermarks == "end" else {}),
+        }
+
+    def _statement(self, runner: Runner, text: str, config: dict[str, str] | None = None) -> None:
+        try:
+            runner.table(text, config)
+        except GatewayFault as fault:
+            error = faults.to_error(fault.errors)
+            first = " ".join(text.split())[:60]
+            raise SdpError(f"{error.message}\n  in: {first}", hint=error.hint, detail=error.detail) from None
+
+    def _await(self, one: _Started) -> None:
+        """Wait until the job has ended.
+
+        Raises
+        ------
+        JobFailed
+            It failed, or it did not end in time.
+        """
+        until = time.monotonic() + one.prepared.options.timeout
+        wait = _SHORTEST_WAIT_S
+        while (state := self.jobmanager.state(one.job_id)) not in TERMINAL:
+            if time.monotonic() > until or self.stopped.is_set():
+                self._cancel(one)
+                raise JobFailed(
+                    f"the job has not ended within {one.prepared.options.timeout:g} s: it is {state}",
+                    job_id=one.job_id,
+                    hint="it ends with its input, unless a source has no end; test.toml may set timeout",
+                )
+            time.sleep(wait)
+            wait = min(wait * 1.2, _LONGEST_WAIT_S)
+        if state != "FINISHED":
+            cause = self.jobmanager.failures(one.job_id)
+            reason = cause[0].reason if cause else f"it is {state}"
+            hint = faults.hint(reason)
+            raise JobFailed(f"the job failed: {reason}", job_id=one.job_id, hint=hint)
+
+    def _cancel(self, one: _Started) -> None:
+        with contextlib.suppress(SdpError):
+            self.jobmanager.cancel(one.job_id)
+
+    def _outputs(self, done: Sequence[Prepared]) -> dict[str, Records]:
+        """Read what was written to all sinks' topics."""
+        names = [sink.topic for one in done for sink in one.script.sinks if sink.topic]
+        ends = topics.ends(self.cluster, names)
+        wanted = {name: [Range(0, 0, end)] for name, end in ends.items()}
+        return read_ranges(self.cluster, wanted, timeout=_READ_S)
+
+    def _result(self, one: _Started, outputs: Mapping[str, Records]) -> Result:
+        case, notes = one.prepared.case, one.prepared.script.notes
+        try:
+            if one.error is not None:
+                raise one.error
+            tables = {sink.table: _table(sink, outputs) for sink in one.prepared.script.sinks}
+            return judge(case, tables, one.seconds, notes)
+        except SdpError as error:
+            return failure(case, error, one.seconds, notes)
+
+
+def _table(sink: Any, outputs: Mapping[str, Records]) -> Table:
+    if not sink.topic:
+        return Table(tuple(outcome.of_files(sink)))
+    rows, key = outcome.of_topic(outputs[sink.topic], sink)
+    return Table(tuple(rows), key)

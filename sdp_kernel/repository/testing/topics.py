@@ -1,0 +1,102 @@
+"""The topics of tests, all of them at once: made in one call, filled by one producer, deleted."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel.errors import SdpError, TopicError
+from sdp_kernel.kafka.cluster import CALL_SECONDS, admin_api
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sdp_kernel.kafka.cluster import Cluster
+    from sdp_kernel.repository.testing.prepare import Prepared
+
+#: Records may be as old or as new as they like.
+_CONFIG = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 - 1)}
+_WRITE_S = 30.0
+
+
+def fill(cluster: Cluster, prepared: Iterable[Prepared]) -> None:
+    """Make the topics of tests and write their input.
+
+    Raises
+    ------
+    BrokerUnreachable, TopicError
+        Kafka does not answer, or refused a topic or a record.
+    """
+    wanted = {name: records for one in prepared for name, records in one.topics.items()}
+    new = [
+        admin_api().NewTopic(
+            name,
+            num_partitions=1 + max((record.partition or 0 for record in records), default=0),
+            replication_factor=1,
+            config=_CONFIG,
+        )
+        for name, records in wanted.items()
+    ]
+    if not new:
+        return
+    made = cluster.admin.create_topics(new, operation_timeout=CALL_SECONDS, request_timeout=CALL_SECONDS)
+    for name, future in made.items():
+        cluster.result(future, topic=name)
+    failed: list[str] = []
+
+    def delivered(error: Any, message: Any) -> None:
+        if error is not None:
+            failed.append(f"{message.topic()}: {error.str()}")
+
+    producer = cluster.producer({"linger.ms": 5})
+    for name, records in wanted.items():
+        for record in records:
+            more: dict[str, Any] = {"partition": record.partition or 0, "on_delivery": delivered}
+            moment = record.milliseconds
+            if moment is not None:
+                more["timestamp"] = moment
+            if record.headers:
+                more["headers"] = [(k, None if v is None else v.encode()) for k, v in record.headers]
+            _send(producer, name, record.value_bytes, record.key_bytes, more)
+    left = producer.flush(_WRITE_S)
+    if failed or left:
+        raise TopicError(
+            f"input could not be written: {failed[0] if failed else f'{left} records were not acknowledged'}",
+            hint="sdp status shows whether Kafka is well",
+        )
+
+
+def _send(producer: Any, topic: str, value: bytes | None, key: bytes | None, more: dict[str, Any]) -> None:
+    while True:
+        try:
+            producer.produce(topic, value, key, **more)
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
+
+
+def ends(cluster: Cluster, names: Sequence[str]) -> dict[str, int]:
+    """Return the offset after the last of each topic's only partition.
+
+    Raises
+    ------
+    SdpError
+        A topic is not there.
+    """
+    latest = admin_api().OffsetSpec.latest()
+    found = cluster.offsets({(name, 0): latest for name in names})
+    for answer in found.values():
+        if isinstance(answer, Exception):
+            raise answer
+    return {name: answer.offset for (name, _), answer in found.items()}
+
+
+def delete(cluster: Cluster, names: Sequence[str]) -> None:
+    """Delete topics; one that is not there, or that Kafka keeps, is passed over."""
+    if not names:
+        return
+    with contextlib.suppress(SdpError):
+        for future in cluster.admin.delete_topics(list(names), request_timeout=CALL_SECONDS).values():
+            with contextlib.suppress(SdpError):
+                cluster.result(future)
