@@ -122,11 +122,17 @@ def tables(statements: Sequence[Statement]) -> tuple[JobTable, ...]:
     )
 
 
+def written(statement: Statement) -> tuple[tuple[str, ...], ...]:
+    """Return the names that an INSERT or a statement set writes to, as it writes them."""
+    return tuple(_written(significant(statement.text)))
+
+
 def retarget(statements: Sequence[Statement], changes: Mapping[JobTable, Change]) -> tuple[str, ...]:
     """Return a job's statements as text, with each change behind the last word on its table.
 
     Permanent tables are altered; Flink refuses that for temporary ones, so these are made again. A
-    table made anew hides the job's own behind a temporary one of its name.
+    table made anew hides the job's own behind a temporary one of its name. Hints in queries stay, and
+    hold against these changes: see :func:`sdp_kernel.repository.reach.places`.
     """
     behind: dict[int, list[str]] = {}
     for table, change in changes.items():
