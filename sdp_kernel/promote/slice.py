@@ -1,235 +1,52 @@
 """The smallest set of ledger statements a query needs, proven in a clean session.
 
-Names in the text say what may be needed; Flink says what is: the set is replayed in a session of
-its own, and what the plan stays the same without is left out.
+Names in the text say what may be needed; Flink says what is. The set is replayed in a session of its
+own, and a statement is left out where the job stays the same without it: its plan, the tables it reads
+and writes as ``SHOW CREATE TABLE`` tells them, and its configuration. SETs are configuration, so each
+one in force stays; but one that only steers the planner stays only where the plan differs without it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
-from itertools import pairwise
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError, SliceError
 from sdp_kernel.flink.frame_table import is_frame
-from sdp_kernel.flink.script import identifiers, significant
+from sdp_kernel.flink.script import significant
 from sdp_kernel.flink.session import Session
+from sdp_kernel.promote.objects import (
+    Slice,
+    calls,
+    check_places,
+    circle,
+    declared_name,
+    in_force,
+    object_names,
+    reachable,
+    setting_of,
+)
+from sdp_kernel.references import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sdp_kernel.flink.ledger import Entry
 
-    _Key = tuple[str, str, bool]  # what, target, temporary
+__all__ = [
+    "Slice", "calls", "check_places", "clean_session", "explain", "in_force", "minimal", "object_names",
+    "reachable", "replay", "setting_of", "without_idle_settings",
+]  # fmt: skip
 
-_ALWAYS = frozenset(
-    {f"{verb} {what}" for verb in ("CREATE", "ALTER", "DROP") for what in ("CATALOG", "DATABASE")}
-    | {"USE", "ADD JAR", "REMOVE JAR", "LOAD", "UNLOAD"}
-)
 _VOLATILE = re.compile(r"\$[0-9a-f]{6,}|\b[0-9a-f]{32}\b")
-_CLIENT_SETTING = "sql-client."
-_DOTS = 2  # in catalog.database.name
 _SCAN = re.compile(r"table=\[\[[^,\]]+, [^,\]]+, ([^,\]]+)")
-
-
-@dataclass(frozen=True)
-class Slice:
-    """The statements a job needs, in order: settings and surroundings, then declarations.
-
-    ``settings`` holds the SETs in force and the surroundings (USE, catalogs, databases, jars);
-    a declaration is a CREATE or one of the ALTERs behind it.
-    """
-
-    settings: tuple[Entry, ...]
-    declarations: tuple[Entry, ...]
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """All of them."""
-        return (*self.settings, *self.declarations)
-
-    @property
-    def sets(self) -> tuple[Entry, ...]:
-        """The SET statements."""
-        return tuple(entry for entry in self.settings if entry.kind == "SET")
-
-    @property
-    def surroundings(self) -> tuple[Entry, ...]:
-        """What must be there before the first declaration: catalogs, databases, USE, jars."""
-        return tuple(entry for entry in self.settings if entry.kind != "SET")
-
-    @property
-    def objects(self) -> tuple[tuple[Entry, ...], ...]:
-        """The declarations by object: each CREATE with the ALTERs behind it."""
-        groups: list[list[Entry]] = []
-        for entry in self.declarations:
-            if entry.kind.startswith("CREATE") or not groups:
-                groups.append([entry])
-            else:
-                groups[-1].append(entry)
-        return tuple(tuple(group) for group in groups)
-
-
-def in_force(entries: tuple[Entry, ...]) -> Slice:
-    """Reduce a ledger to what is still in force: last SETs, objects not dropped, in order."""
-    settings: dict[str, Entry] = {}
-    objects: dict[_Key, list[Entry]] = {}
-    for number, entry in enumerate(entries):
-        verb, _, what = entry.kind.partition(" ")
-        key = (what, entry.target or "", entry.temporary)
-        if entry.kind in {"SET", "RESET"}:
-            option = setting_of(entry.text)
-            if entry.kind == "SET" and option:
-                settings.pop(option, None)
-                settings[option] = entry
-            elif entry.kind == "RESET":
-                for known in [k for k in settings if not k.startswith("\0") and option in {"", k}]:
-                    del settings[known]
-        elif entry.kind in _ALWAYS:
-            settings[f"\0{number}"] = entry
-        elif verb == "CREATE":
-            if "IF NOT EXISTS" not in _words(entry.text) or key not in objects:
-                objects.pop(key, None)
-                objects[key] = [entry]
-        elif verb == "DROP":
-            objects.pop(key, None)
-        elif verb == "ALTER":
-            _alter(objects, what, entry)
-    kept = tuple(e for k, e in settings.items() if not k.startswith(_CLIENT_SETTING))
-    seen = [group for key, group in objects.items() if key[2] or (*key[:2], True) not in objects]
-    return Slice(kept, tuple(entry for group in seen for entry in group))
-
-
-def _alter(objects: dict[_Key, list[Entry]], what: str, entry: Entry) -> None:
-    """Put an ALTER behind the CREATE it changes: the temporary object's, where one hides another."""
-    target = entry.target or ""
-    key = next((k for k in ((what, target, True), (what, target, False)) if k in objects), None)
-    if key is None:
-        return
-    group = objects[key]
-    group.append(entry)
-    name = _new_name(entry)
-    if name is not None:
-        del objects[key]
-        objects[what, ".".join([*target.split(".")[:-1], name]), key[2]] = group
-
-
-def _new_name(entry: Entry) -> str | None:
-    """Return the name an ``ALTER … RENAME TO name`` gives."""
-    tokens = significant(entry.text)
-    for before, after in pairwise(range(len(tokens))):
-        if (tokens[before].upper, tokens[after].upper) == ("RENAME", "TO") and tokens[before].kind == "word":
-            names = [token.name for token in tokens[after + 1 :] if token.kind in {"word", "identifier"}]
-            return names[-1] if names else None
-    return None
-
-
-def _words(text: str) -> str:
-    return " ".join(token.upper for token in significant(text)[:8])
-
-
-def setting_of(text: str) -> str:
-    """Return the option that a SET or RESET names."""
-    tokens = significant(text)[1:]
-    key = "".join(token.text for token in tokens).partition("=")[0]
-    return key.strip().strip("'")
-
-
-def reachable(text: str, known: Slice) -> Slice:
-    """Keep the objects whose name stands in ``text``, or in one that is kept."""
-    wanted: set[int] = set()
-    names = identifiers(text)
-    groups = known.objects
-    grown = True
-    while grown:
-        grown = False
-        for number, group in enumerate(groups):
-            if number not in wanted and _named(group, names):
-                wanted.add(number)
-                names |= {name for entry in group for name in identifiers(entry.text)}
-                grown = True
-    ordered = _after_their_needs([groups[number] for number in sorted(wanted)])
-    return Slice(known.settings, tuple(entry for group in ordered for entry in group))
-
-
-def _after_their_needs(groups: list[tuple[Entry, ...]]) -> list[tuple[Entry, ...]]:
-    """Put each object behind those it names: a table made again stands in the ledger after its views."""
-    left, ordered = list(groups), []
-    while left:
-        ready = next(
-            (g for g in left if not any(_needs(g, other) for other in left if other is not g)), left[0]
-        )
-        left.remove(ready)
-        ordered.append(ready)
-    return ordered
-
-
-def _needs(group: tuple[Entry, ...], other: tuple[Entry, ...]) -> bool:
-    names = {name for entry in group for name in identifiers(entry.text)} - object_names(group)
-    return _named(other, names)
-
-
-def object_names(group: tuple[Entry, ...]) -> set[str]:
-    """Return the forms an object's name may be written in: last part or whole, renamed or not."""
-    target = group[0].target or ""
-    renamed = {name for entry in group[1:] if (name := _new_name(entry)) is not None}
-    return {target, target.rsplit(".", 1)[-1]} | renamed
-
-
-def _named(group: tuple[Entry, ...], names: set[str]) -> bool:
-    """Whether the object's name is among ``names``; a function's in any case."""
-    forms = object_names(group)
-    if group[0].kind.endswith("FUNCTION"):
-        return bool({form.lower() for form in forms} & {name.lower() for name in names})
-    return bool(forms & names)
-
-
-def calls(group: tuple[Entry, ...], texts: list[str]) -> bool:
-    """Whether a function is called; it may stand in for a built-in one, which no plan shows."""
-    if not group[0].kind.endswith("FUNCTION"):
-        return False
-    forms = {form.lower() for form in object_names(group)}
-    return any(
-        before.name.lower() in forms and after.text == "("
-        for text in texts
-        for before, after in pairwise(significant(text))
-    )
-
-
-def check_places(ledger: tuple[Entry, ...], part: Slice) -> None:
-    """Refuse declarations made under another current catalog or database than the last.
-
-    They are files of their own, replayed under one USE.
-
-    Raises
-    ------
-    SliceError
-        One was, and does not name its catalog and database.
-    """
-    current = ("", "")
-    places: dict[int, tuple[str, str]] = {}
-    for entry in ledger:
-        if entry.kind == "USE":
-            current = _used(entry, current)
-        places[id(entry)] = current
-    for entry in part.declarations:
-        if places.get(id(entry), current) != current and (entry.target or "").count(".") < _DOTS:
-            raise SliceError(
-                f"{entry.kind} {entry.target or ''} ran in another database than the query",
-                hint="name it with its catalog and database, or run its cell again after the last USE",
-            )
-
-
-def _used(entry: Entry, current: tuple[str, str]) -> tuple[str, str]:
-    tokens = significant(entry.text)[1:]
-    if tokens[0].upper == "MODULES":
-        return current
-    if tokens[0].upper == "CATALOG":
-        return tokens[1].name, ""
-    names = [token.name for token in tokens if token.text != "."]
-    return (names[0], names[1]) if len(names) > 1 else (current[0], names[0])
+_SINK = re.compile(r"\bSink\(table=\[[^\[\]]*?([^.\[\]]+)\]")
+_MISSING = re.compile(r"(?:Object|Table|View) '([^']+)' not found")
+#: Settings that only steer the planner: what they do is in the plan, or they do nothing.
+_OF_THE_PLANNER = ("table.optimizer.", "table.plan.")
+_ENDS = {"DROP", "UNLOAD", "REMOVE"}
 
 
 @contextlib.contextmanager
@@ -248,7 +65,7 @@ def clean_session(like: Session) -> Iterator[Session]:
         session.close()
 
 
-def replay(session: Session, entries: tuple[Entry, ...]) -> None:
+def replay(session: Session, entries: Iterable[Entry]) -> None:
     """Run entries in a clean session.
 
     Raises
@@ -278,36 +95,26 @@ def explain(session: Session, statement: str, parameters: Mapping[str, str] | No
     return _VOLATILE.sub("", session.runner().text(f"EXPLAIN CHANGELOG_MODE {sql}"))
 
 
-def minimal(session: Session, statement: str, parameters: dict[str, str]) -> tuple[Slice, str]:
+def minimal(session: Session, statement: str, parameters: Mapping[str, str]) -> tuple[Slice, str]:
     """Return the smallest slice that gives the statement's plan, and that plan.
+
+    Planner settings that the plan is the same without are still in it: see :func:`without_idle_settings`.
 
     Raises
     ------
     SliceError
-        The statement does not compile from the ledger alone.
+        The statement does not compile from the ledger alone: something is unknown, views read each other
+        in a circle, or a statement ran in another database.
     """
     ledger = session.ledger.shaping
     found = reachable(statement, in_force(ledger))
-    with clean_session(session) as clean:
-        replay(clean, found.entries)
-        try:
-            plan = explain(clean, statement, parameters)
-        except SdpError as error:
-            raise SliceError(
-                f"the query does not compile from its session's statements alone: {error}",
-                hint="declare in a cell what it needs, and run it again",
-            ) from None
-    scanned = set(_SCAN.findall(plan))
-    groups = found.objects
-    kept = list(groups)
-    for group in reversed(groups):
-        texts = [statement, *(entry.text for other in kept if other is not group for entry in other)]
-        if object_names(group) & scanned or calls(group, texts):
-            continue
-        fewer = tuple(entry for other in kept if other is not group for entry in other)
-        if _same_plan(session, Slice(found.settings, fewer), statement, parameters, plan):
-            kept.remove(group)
-    part = Slice(found.settings, tuple(entry for group in kept for entry in group))
+    search = _Search(session, statement, parameters)
+    try:
+        plan = search.plan_of(found)
+    except SdpError as error:
+        check_places(ledger, found)
+        raise _refusal(session, found, error) from None
+    part = search.smallest(found, plan)
     check_places(ledger, part)
     frames = [entry.target for entry in part.declarations if is_frame(entry)]
     if frames:
@@ -318,10 +125,161 @@ def minimal(session: Session, statement: str, parameters: dict[str, str]) -> tup
     return part, plan
 
 
-def _same_plan(session: Session, part: Slice, statement: str, parameters: dict[str, str], plan: str) -> bool:
-    with clean_session(session) as clean:
-        try:
+def _refusal(session: Session, part: Slice, error: SdpError) -> SliceError:
+    """Say why a query does not compile from its ledger, as far as that can be known."""
+    if views := circle(part):
+        return SliceError(
+            f"the views read each other in a circle: {' → '.join(views)}",
+            hint="CREATE one of them again over tables, and run the query again",
+        )
+    missing = _MISSING.search(error.message)
+    name = missing.group(1) if missing else ""
+    made = [e for e in session.ledger.entries if e.kind == "CREATE TABLE" and e.statement.is_ctas]
+    if name and any((e.target or "").rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1] for e in made):
+        return SliceError(
+            f"the table {name} was made by CREATE TABLE … AS SELECT, which runs a job each time",
+            hint=f"declare {name} with its columns, and make its rows a job of its own",
+        )
+    if name:
+        return SliceError(
+            f"the query needs {name}, which no statement of this session declares",
+            hint=f"CREATE {name} in a cell, and run the query again",
+        )
+    if isinstance(error, SliceError):
+        return error
+    return SliceError(
+        f"the query does not compile from its session's statements alone: {error}",
+        hint="declare in a cell what it needs, and run it again",
+    )
+
+
+class _Search:
+    """Takes statements out of a slice for as long as the job stays the same."""
+
+    def __init__(self, session: Session, statement: str, parameters: Mapping[str, str]) -> None:
+        self._session = session
+        self._statement = statement
+        self._parameters = parameters
+
+    def plan_of(self, part: Slice) -> str:
+        """Replay a slice in a clean session, and return the statement's plan there."""
+        with clean_session(self._session) as clean:
             replay(clean, part.entries)
-            return explain(clean, statement, parameters) == plan
-        except SdpError:
-            return False
+            return explain(clean, self._statement, self._parameters)
+
+    def smallest(self, part: Slice, plan: str) -> Slice:
+        """Return the slice without the objects, ALTERs and surroundings the plan is the same without."""
+
+        def fewer(candidate: Slice) -> Slice | None:
+            with contextlib.suppress(SdpError):
+                return candidate if self.plan_of(candidate) == plan else None
+            return None
+
+        names = Counter(name for group in part.objects for name in object_names(group))
+        shown = {n for n in (*_SCAN.findall(plan), *_SINK.findall(plan)) if names[n] == 1}
+        kept = list(part.objects)
+        for group in reversed(part.objects):
+            others = [other for other in kept if other is not group]
+            texts = [self._statement, *(entry.text for other in others for entry in other)]
+            if (group[0].kind.endswith("TABLE") and object_names(group) & shown) or calls(group, texts):
+                continue
+            if fewer(Slice(part.settings, _flat(others))) is not None:
+                kept = others
+        part, before = Slice(part.settings, _flat(kept)), None
+        while part != before:
+            before = part
+            for gone in _leavable(part.surroundings):
+                if all(entry in part.settings for entry in gone):
+                    left = tuple(entry for entry in part.settings if entry not in gone)
+                    part = fewer(Slice(left, part.declarations)) or part
+        return Slice(part.settings, _flat(self._without_idle_alters(part)))
+
+    def _without_idle_alters(self, part: Slice) -> list[tuple[Entry, ...]]:
+        """Take out ALTERs that the table is declared the same without, as those that later ones undo."""
+        if all(len(group) == 1 for group in part.objects):
+            return list(part.objects)
+        kept = []
+        with clean_session(self._session) as clean:
+            replay(clean, part.settings)
+            for whole in part.objects:
+                group, name = whole, declared_name(whole)
+                if len(whole) > 1 and name:
+                    told = _shown(clean, group, name)
+                    for entry in whole[1:]:
+                        without = tuple(other for other in group if other is not entry)
+                        if told is not None and _shown(clean, without, name) == told:
+                            group = without
+                replay(clean, group)
+                kept.append(group)
+        return kept
+
+
+def _shown(session: Session, group: tuple[Entry, ...], name: str) -> str | None:
+    """Return how a table is declared after its statements, and take it away again."""
+    temporary = "TEMPORARY " * group[0].temporary
+    with contextlib.suppress(SdpError):
+        try:
+            replay(session, group)
+            return session.runner().text(f"SHOW CREATE TABLE {name}")
+        finally:
+            session.runner().text(f"DROP {temporary}TABLE IF EXISTS {name}")
+    return None
+
+
+def _flat(groups: Iterable[tuple[Entry, ...]]) -> tuple[Entry, ...]:
+    return tuple(entry for group in groups for entry in group)
+
+
+def _leavable(surroundings: tuple[Entry, ...]) -> list[tuple[Entry, ...]]:
+    """Return what of the surroundings may be left out together, the last first.
+
+    An ALTER goes with what it changes, and what was made and dropped again goes as a whole. A jar that was
+    added is configuration, and stays.
+    """
+    by_thing: dict[str, list[Entry]] = {}
+    for number, entry in enumerate(surroundings):
+        verb, _, what = entry.kind.partition(" ")
+        words = [token.name for token in significant(entry.text)]
+        thing = (
+            f"{number}" if verb == "USE" else f"{what or 'MODULE'} {entry.target or words[-1 if what else 2]}"
+        )
+        by_thing.setdefault(thing, []).append(entry)
+    found = []
+    for entries in by_thing.values():
+        ends = [at for at, entry in enumerate(entries) if entry.kind.split()[0] in _ENDS]
+        if ends and ends[-1] + 1 < len(entries):
+            found.append(tuple(entries[: ends[-1] + 1]))
+        if ends or entries[0].kind != "ADD JAR":
+            found.append(tuple(entries))
+    return found[::-1]
+
+
+def without_idle_settings(
+    session: Session, part: Slice, statement: str, parameters: Mapping[str, str], *, ddls: Iterable[str] = ()
+) -> Slice:
+    """Leave out the SETs that only steer the planner and that the job's plan is the same without.
+
+    Parameters
+    ----------
+    statement
+        The job's INSERT or statement set.
+    ddls
+        Tables that it needs beside the slice's, as written.
+    """
+    steering = [e for e in part.sets if setting_of(e.text).startswith(_OF_THE_PLANNER)]
+    if not steering:
+        return part
+    idle = []
+    with clean_session(session) as clean:
+        replay(clean, part.entries)
+        for ddl in ddls:
+            clean.runner().text(clean.render(ddl, parameters).text)
+        plan = explain(clean, statement, parameters)
+        for entry in steering:
+            clean.runner().text(f"RESET {quote(setting_of(entry.text))}")
+            with contextlib.suppress(SdpError):
+                if explain(clean, statement, parameters) == plan:
+                    idle.append(entry)
+                    continue
+            replay(clean, (entry,))
+    return Slice(tuple(entry for entry in part.settings if entry not in idle), part.declarations)

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file to write. ``status`` is new, changed or same; ``diff`` against the one that is there."""
+    """A file to write. ``status`` is new, changed or same; ``diff`` against the one that is there.
+
+    ``touches`` names the other jobs that use a shared declaration which changes.
+    """
 
     path: str
     content: str
     status: str
     diff: str
+    touches: tuple[str, ...] = ()
 
     @classmethod
     def against(cls, before: str | None, path: str, content: str) -> PlannedFile:

@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from sdp_kernel.errors import SliceError
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.flink.script import identifiers, split
-from sdp_kernel.promote.slice import Slice, calls, check_places, in_force, reachable
+from sdp_kernel.promote.objects import (
+    Slice,
+    calls,
+    check_places,
+    circle,
+    declared_name,
+    in_force,
+    reachable,
+)
 
 
 def entries(text):
@@ -201,6 +209,45 @@ def test_a_table_of_another_database_is_refused(text):
 def test_a_table_of_the_query_s_database_is_taken(text):
     ledger = entries(text)
     check_places(ledger, in_force(ledger))
+
+
+def test_an_altered_view_is_written_as_it_is_now():
+    part = known("CREATE VIEW v (a) AS SELECT x FROM old; ALTER VIEW v AS SELECT y -- new\nFROM t")
+    assert texts(part.declarations) == ["CREATE VIEW v AS SELECT y -- new\nFROM t"]
+    assert [e.kind for e in part.declarations] == ["CREATE VIEW"]
+    part = known("CREATE TEMPORARY VIEW v AS SELECT 1; ALTER VIEW v AS SELECT 2")
+    assert texts(part.declarations) == ["CREATE TEMPORARY VIEW v AS SELECT 2"]
+    part = known("CREATE VIEW v AS SELECT 1; ALTER VIEW v RENAME TO w")
+    assert texts(part.declarations) == ["CREATE VIEW v AS SELECT 1", "ALTER VIEW v RENAME TO w"]
+
+
+@pytest.mark.parametrize(
+    ("ledger", "views"),
+    [
+        ("CREATE VIEW a AS SELECT * FROM t; CREATE VIEW b AS SELECT * FROM a", ()),
+        ("CREATE VIEW a AS SELECT 1; CREATE VIEW b AS SELECT * FROM a; ALTER VIEW a AS SELECT * FROM b",
+         ("a", "b", "a")),
+        ("CREATE VIEW a AS SELECT 1; ALTER VIEW a AS SELECT * FROM a", ("a", "a")),
+        ("CREATE TABLE t (v INT); CREATE VIEW v AS SELECT * FROM t", ()),
+    ],
+)  # fmt: skip
+def test_views_that_read_each_other_are_found(ledger, views):
+    found = circle(known(ledger))
+    assert (len(found), set(found)) == (len(views), set(views))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("CREATE TABLE t (x INT)", "`t`"),
+        ("CREATE TEMPORARY TABLE IF NOT EXISTS `a.b`.t (x INT)", "`a.b`.`t`"),
+        ("CREATE TABLE c . d . `e``f` (x INT)", "`c`.`d`.`e``f`"),
+        ("CREATE TABLE t (x INT); ALTER TABLE t RENAME TO u", ""),
+        ("CREATE VIEW v AS SELECT 1", ""),
+    ],
+)
+def test_a_table_s_name_is_quoted_part_by_part(text, name):
+    assert declared_name(entries(text)) == name
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])

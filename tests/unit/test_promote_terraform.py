@@ -12,6 +12,7 @@ import pytest
 from sdp_kernel.errors import ParameterError
 from sdp_kernel.flink.parameters import render
 from sdp_kernel.promote import render as files
+from sdp_kernel.promote import topic_file
 from sdp_kernel.repository import notation
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
@@ -68,6 +69,15 @@ def console(cwd, expression):
 def test_the_module_is_written_as_terraform_formats_it(tmp_path, arguments, aliases):
     text = files.terraform("my-job", module_source="./m", session_cluster="s", files=["sql/jobs/my-job.sql"],
                            arguments=arguments, aliases=aliases)  # fmt: skip
+    assert terraform("fmt", "-", cwd=tmp_path, text=text) == text
+
+
+@pytest.mark.parametrize("cluster", ["events", "streams/events"])
+@pytest.mark.parametrize(
+    "config", [{}, {"cleanup.policy": "compact"}, {"cleanup.policy": "a", "retention.ms": "1"}]
+)
+def test_a_topic_is_written_as_terraform_formats_it(tmp_path, cluster, config):
+    text = topic_file.text("a.b", module_source="./m", cluster=cluster, partitions=3, config=config)
     assert terraform("fmt", "-", cwd=tmp_path, text=text) == text
 
 
