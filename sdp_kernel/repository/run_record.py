@@ -1,0 +1,134 @@
+"""What was started and stopped from here: which version a running job is, and where its savepoints are.
+
+A file of JSON lines for each job, in the project's state directory. The cluster knows neither the commit
+nor the text of what it runs; without this an upgrade could not go back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from sdp_kernel.repository.versions import Version
+
+STARTED, STOPPED = "started", "stopped"
+
+
+@dataclass(frozen=True)
+class What:
+    """A version as it is started.
+
+    Attributes
+    ----------
+    script
+        What runs. It holds no secrets, only references to them.
+    config
+        Flink configuration that the job's module gives it.
+    """
+
+    job: str
+    called: str
+    commit: str
+    script: str = field(repr=False)
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, version: Version) -> What:
+        """Return what running a version means."""
+        given = version.job.arguments
+        config = {str(key): str(value) for key, value in given["flink_configuration"].items()}
+        config["parallelism.default"] = str(given["parallelism"])
+        return cls(version.job.name, version.called, version.commit, version.job.script, config)
+
+    @property
+    def script_hash(self) -> str:
+        """sha256 of the script: two versions with the same do the same."""
+        return hashlib.sha256(self.script.encode()).hexdigest()
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A job that was started or stopped. ``at`` in seconds since the epoch.
+
+    ``savepoint`` is where a started job took its state from, or where a stopped one left it.
+    """
+
+    event: str
+    at: float
+    job_id: str
+    called: str = ""
+    commit: str = ""
+    script_hash: str = ""
+    savepoint: str = ""
+    script: str = ""
+    config: dict[str, str] = {}
+
+
+_decode = msgspec.json.Decoder(Event).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class RunRecord:
+    """The events of one job on one profile."""
+
+    def __init__(self, directory: Path, profile: str, job: str) -> None:
+        self.job = job
+        self.path = directory / f"{profile}--{job}.jsonl"
+
+    def started(self, job_id: str, what: What, savepoint: str | None) -> None:
+        """Write down that a version runs."""
+        self._write(
+            Event(
+                STARTED, time.time(), job_id, what.called, what.commit, what.script_hash, savepoint or "",
+                what.script, dict(what.config),
+            )
+        )  # fmt: skip
+
+    def stopped(self, job_id: str, savepoint: str) -> None:
+        """Write down that a job was stopped, and where its state is."""
+        what = self.what(job_id)
+        self._write(
+            Event(
+                STOPPED, time.time(), job_id, what.called if what else "", what.commit if what else "",
+                what.script_hash if what else "", savepoint,
+            )
+        )  # fmt: skip
+
+    def what(self, job_id: str) -> What | None:
+        """Return the version that a job is; None where it was not started from here."""
+        for event in reversed(list(self.events())):
+            if event.event == STARTED and event.job_id == job_id:
+                return What(self.job, event.called, event.commit, event.script, event.config)
+        return None
+
+    def savepoint_of(self, what: What) -> str | None:
+        """Return the newest savepoint that this version was stopped with."""
+        return next(
+            (
+                event.savepoint
+                for event in reversed(list(self.events()))
+                if event.event == STOPPED and event.savepoint and event.script_hash == what.script_hash
+            ),
+            None,
+        )
+
+    def events(self) -> Iterator[Event]:
+        """Yield what is written down, the oldest first; a line that was cut off is left out."""
+        if not self.path.is_file():
+            return
+        for line in self.path.read_bytes().splitlines():
+            with contextlib.suppress(msgspec.DecodeError):
+                yield _decode(line)
+
+    def _write(self, event: Event) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.write(_encode(event) + b"\n")
