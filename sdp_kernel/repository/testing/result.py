@@ -10,7 +10,7 @@ from sdp_kernel.repository.testing.case import rows_text
 from sdp_kernel.repository.testing.compare import Difference, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sdp_kernel.errors import SdpError
     from sdp_kernel.repository.testing.case import Case
@@ -25,9 +25,10 @@ class Table:
     rows: tuple[Mapping[str, Any], ...]
     key: tuple[str, ...] = ()
 
-    def text(self) -> str:
-        """Return it as ``expected.jsonl`` has it."""
-        return rows_text(self.rows, self.key)
+    def text(self, ignored: Collection[str] = ()) -> str:
+        """Return it as ``expected.jsonl`` has it, without the columns that are not compared."""
+        rows = [{name: value for name, value in row.items() if name not in ignored} for row in self.rows]
+        return rows_text(rows, self.key)
 
 
 @dataclass(frozen=True)
@@ -104,15 +105,15 @@ def judge(case: Case, tables: Mapping[str, Table], seconds: float, notes: Sequen
 
 
 def update(result: Result) -> Result:
-    """Write what a job gave in place of what was expected, where that differs; columns ignored too."""
+    """Write what a job gave in place of what was expected, where that differs."""
     if result.outcome != FAILED:
         return result
-    sinks = tuple(result.tables)
+    sinks, options = tuple(result.tables), result.case.options()
     for name, table in result.tables.items():
         file = result.case.expected_file(name, sinks)
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(f".{file.name}.{os.getpid()}")
-        new.write_text(table.text(), encoding="utf-8", newline="\n")
+        new.write_text(table.text(options.ignored(name)), encoding="utf-8", newline="\n")
         new.replace(file)
     return Result(
         result.case, UPDATED, result.seconds, result.differences, notes=result.notes, tables=result.tables
