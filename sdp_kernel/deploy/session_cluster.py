@@ -9,9 +9,12 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdp_kernel.deploy.script_mark import SCRIPT, script_hash
 from sdp_kernel.errors import JobFailed, SdpError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sdp_kernel.flink.jobs import JobManager
 
 DRIVER = "org.apache.flink.table.runtime.application.SqlDriver"
@@ -20,11 +23,28 @@ _STEADY_S = 1.5
 _TURN_S = 0.1
 
 
-def run_sql_job(jobmanager: JobManager, script: str, *, name: str) -> str:
+def run_sql_job(
+    jobmanager: JobManager,
+    script: str,
+    *,
+    name: str,
+    savepoint: str | None = None,
+    allow_non_restored_state: bool = False,
+    config: Mapping[str, str] | None = None,
+) -> str:
     """Start a script on a session cluster; returns the job id once the job runs or has finished.
 
     The script holds its parameters filled in, since SqlDriver substitutes nothing. The cluster's
     JobManager needs exactly one flink-sql-gateway jar in its FLINK_OPT_DIR.
+
+    Parameters
+    ----------
+    savepoint
+        Where its state comes from; None to begin without.
+    allow_non_restored_state
+        Leave out state of the savepoint that has no place in the job.
+    config
+        More of Flink's configuration, for this job alone.
 
     Raises
     ------
@@ -39,7 +59,7 @@ def run_sql_job(jobmanager: JobManager, script: str, *, name: str) -> str:
         raise JobFailed(
             f"a job {name} already runs on the session cluster: {running.id}",
             job_id=running.id,
-            hint=f"%jobs cancel {name}, then run this one",
+            hint=f"sdp run {name} --upgrade puts one in its place, with its state; or %jobs cancel {name}",
         )
     with tempfile.TemporaryDirectory(prefix="sdp-run-") as directory:
         jar = Path(directory) / f"{name}.jar"
@@ -48,7 +68,12 @@ def run_sql_job(jobmanager: JobManager, script: str, *, name: str) -> str:
         jar_id = jobmanager.upload_jar(jar)
     try:
         job_id = jobmanager.run_jar(
-            jar_id, entry_class=DRIVER, arguments=["--script", script], config={"pipeline.name": name}
+            jar_id,
+            entry_class=DRIVER,
+            arguments=["--script", script],
+            config={**(config or {}), "pipeline.name": name, SCRIPT: script_hash(script)},
+            savepoint=savepoint,
+            allow_non_restored_state=allow_non_restored_state,
         )
     finally:
         with contextlib.suppress(SdpError):

@@ -80,6 +80,10 @@ class JobManager:
         """``GET /overview``: task managers, slots, jobs, version."""
         return dict(self._call("GET", "/overview"))
 
+    def class_path(self) -> list[str]:
+        """``GET /jobmanager/environment``: the jars that the JobManager runs with."""
+        return [str(entry) for entry in self._call("GET", "/jobmanager/environment")["classpath"]]
+
     def jobs(self) -> list[Job]:
         """``GET /jobs/overview``, newest first."""
         jobs = [
@@ -127,6 +131,15 @@ class JobManager:
         """``GET /jobs/:id``: vertices with their tasks and records; None where it is not known."""
         response = self._send("GET", f"/jobs/{job_id}")
         return None if _is_unknown(response) else detail.read_detail(self._checked(response))
+
+    def settings(self, job_id: str) -> dict[str, str]:
+        """``GET /jobs/:id/config``: what whoever started the job has left with it."""
+        config = self._call("GET", f"/jobs/{job_id}/config").get("execution-config") or {}
+        return {str(name): str(value) for name, value in (config.get("user-config") or {}).items()}
+
+    def plan(self, job_id: str) -> dict[str, Any]:
+        """``GET /jobs/:id/plan``: the job's vertices, each with the lines of its operators."""
+        return dict(self._call("GET", f"/jobs/{job_id}/plan")["plan"])
 
     def checkpoints(self, job_id: str) -> Checkpoints:
         """``GET /jobs/:id/checkpoints``: counts, and the last completed and failed one."""
@@ -272,13 +285,16 @@ class JobManager:
         return Path(answer["filename"]).name
 
     def run_jar(self, jar_id: str, *, entry_class: str, arguments: list[str],
-                config: dict[str, str] | None = None) -> str:  # fmt: skip
-        """``POST /jars/:id/run``; returns the job id."""
-        body = {
+                config: dict[str, str] | None = None, savepoint: str | None = None,
+                allow_non_restored_state: bool = False) -> str:  # fmt: skip
+        """``POST /jars/:id/run``; returns the job id. ``savepoint`` is where its state comes from."""
+        body: dict[str, Any] = {
             "entryClass": entry_class,
             "programArgsList": arguments,
             "flinkConfiguration": config or {},
         }
+        if savepoint is not None:
+            body |= {"savepointPath": savepoint, "allowNonRestoredState": allow_non_restored_state}
         return str(self._call("POST", f"/jars/{jar_id}/run", json=body)["jobid"])
 
     def delete_jar(self, jar_id: str) -> None:

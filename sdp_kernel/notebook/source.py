@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +26,12 @@ def current_cell(notebook: Path, name: str, *, since: float) -> str | None:
 
     None where the file is older, which says nothing, or where there is no one such cell.
     """
-    head = re.compile(rf"^%%flinksql\s+(?:\S.*\s)?{re.escape(name)}(?:\s.*)?$")
-    bodies = []
+    from sdp_kernel.repository.notebooks import cell_bodies  # noqa: PLC0415 - loaded when somebody promotes
+
     try:
         if notebook.stat().st_mtime < since:
             return None
-        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-            source = cell.get("source", "")
-            first, _, body = ("".join(source) if isinstance(source, list) else source).partition("\n")
-            if cell.get("cell_type") == "code" and head.match(first.rstrip()):
-                bodies.append(body)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except OSError:
         return None
+    bodies = cell_bodies(notebook, name) or []
     return bodies[0] if len(bodies) == 1 else None

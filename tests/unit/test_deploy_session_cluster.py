@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from sdp_kernel.deploy import session_cluster
+from sdp_kernel.deploy.script_mark import script_hash
 from sdp_kernel.deploy.session_cluster import DRIVER, run_sql_job
 from sdp_kernel.errors import JobFailed, SdpError
 from sdp_kernel.flink.jobs import JobManager
@@ -66,11 +67,12 @@ def run(monkeypatch):
 
 def test_the_script_goes_to_flink_s_own_driver_in_an_empty_jar(run):
     cluster = Cluster("RUNNING")
-    assert run(cluster, "SET 'a' = 'b';\nINSERT INTO ü SELECT 'x';\n") == ID
+    script = "SET 'a' = 'b';\nINSERT INTO ü SELECT 'x';\n"
+    assert run(cluster, script) == ID
     assert cluster.body == {
         "entryClass": DRIVER,
-        "programArgsList": ["--script", "SET 'a' = 'b';\nINSERT INTO ü SELECT 'x';\n"],
-        "flinkConfiguration": {"pipeline.name": "orders"},
+        "programArgsList": ["--script", script],
+        "flinkConfiguration": {"pipeline.name": "orders", "sdp.script.sha256": script_hash(script)},
     }
     start = cluster.jar.index(b"PK")
     with zipfile.ZipFile(io.BytesIO(cluster.jar[start:])) as archive:

@@ -1,0 +1,241 @@
+"""What a promotion changes of a job that the repository has: its SQL, its plan, the state it can use."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from sdp_kernel.errors import SdpError
+from sdp_kernel.flink.compiled import compiled_plan
+from sdp_kernel.flink.operator_graph import operator_graph
+from sdp_kernel.flink.script import split
+from sdp_kernel.promote.module_block import merged
+from sdp_kernel.promote.slice import clean_session
+from sdp_kernel.repository import job as jobs
+from sdp_kernel.repository import state
+from sdp_kernel.repository.meaning import steps
+from sdp_kernel.repository.state import Compatibility, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sdp_kernel.connection import KafkaCluster
+    from sdp_kernel.flink.session import Session
+    from sdp_kernel.repository.git import Repository
+    from sdp_kernel.repository.job import CommittedJob
+
+_SHARED = ("sql/tables/", "sql/views/", "sql/functions/")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A statement of the script, or an operator of the plan: ``new``, ``gone``, ``changed`` or ``same``.
+
+    ``diff`` has a line for each line that differs.
+    """
+
+    name: str
+    status: str
+    diff: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A job that exists, held against what it is to become.
+
+    Attributes
+    ----------
+    base
+        The commit compared with.
+    own
+        Whether it is this cell's own job: it was promoted from it, or pulled back into it.
+    origin
+        Where the committed version came from, in words.
+    statements
+        The script's, parameters and connections filled in.
+    operators
+        The plan's.
+    state
+        Whether the new version can go on from a savepoint of the old.
+    """
+
+    base: str
+    own: bool
+    origin: str
+    statements: tuple[Part, ...]
+    operators: tuple[Part, ...]
+    state: Compatibility
+    before: CommittedJob | None = field(default=None, repr=False, compare=False)
+
+    def covers(self, path: str, users: Sequence[str], job: str) -> bool:
+        """Whether a changed file is this job's alone, so that changing it needs no ``--replace``."""
+        return self.own and (not path.startswith(_SHARED) or list(users) == [job])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "base": self.base,
+            "own": self.own,
+            "origin": self.origin,
+            "statements": [dataclasses.asdict(part) for part in self.statements],
+            "operators": [dataclasses.asdict(part) for part in self.operators],
+            "state": {**dataclasses.asdict(self.state), "reason": self.state.reason},
+        }
+
+
+def change_of(
+    repository: Repository,
+    base: str,
+    job: str,
+    statements: Sequence[str],
+    cell: Mapping[str, Any],
+    *,
+    session: Session,
+    kafka: Mapping[str, KafkaCluster],
+    functions: str | None = None,
+    module_source: str = "",
+    pulled: str | None = None,
+) -> Change | None:
+    """Compare what is to be promoted with the job of that name at a commit; None where there is none.
+
+    Parameters
+    ----------
+    statements
+        The new script's, filled in; the last one starts the job.
+    cell
+        The new receipt's ``cell``: the name and notebook promoted from.
+    kafka, functions, module_source
+        As :func:`sdp_kernel.repository.job.read` takes them.
+    pulled
+        :func:`fingerprint` of the job when it was pulled into the session.
+    """
+    if repository.read(base, f"{jobs.JOBS}/{job}.sql") is None:
+        return None
+    own, origin = _origin(repository, base, job, cell)
+    own = own or (pulled is not None and pulled == fingerprint(repository, base, job))
+    with tempfile.TemporaryDirectory(prefix="sdp-change-") as scratch:
+        root = repository.export(base, Path(scratch))
+        place = functions or str(root / "sql" / "functions")
+        try:
+            before = jobs.read(root, job, kafka=kafka, functions=place, module_source=module_source)
+            old = [found.text for found in before.statements]
+        except SdpError as error:
+            why = f"the committed job cannot be read: {error.message}"
+            return Change(base, own, origin, (), (), state.unknown(why))
+        sql = tuple(_statements(old, statements))
+        if old == list(statements):
+            return Change(base, own, origin, sql, (), Compatibility(state.SAME, state.SAVEPOINT), before)
+        config = {"parallelism.default": str(before.arguments["parallelism"])}
+        try:
+            versions = version(session, old, config), version(session, statements, config)
+        except SdpError as error:
+            return Change(base, own, origin, sql, (), state.unknown(error.message), before)
+    plan = tuple(_operators(versions[0].plan, versions[1].plan))
+    return Change(base, own, origin, sql, plan, state.compare(*versions), before)
+
+
+def adapted(
+    contents: Mapping[str, str], repository: Repository, base: str, job: str, change: Change | None
+) -> dict[str, str]:
+    """Return the files to write, the job's Terraform file as the team has it: see ``module_block``."""
+    path = f"{jobs.TERRAFORM}/{job}.tf"
+    old = repository.read(base, path)
+    if change is None or old is None or path not in contents:
+        return dict(contents)
+    runs_same = all(part.status == "same" for part in change.statements)
+    state_now = None if runs_same or not change.statements else change.state
+    return {**contents, path: merged(old, contents[path], state_now)}
+
+
+def version(session: Session, statements: Sequence[str], config: Mapping[str, str]) -> Version:
+    """Compile a script's last statement in a clean session, where the others have run.
+
+    Raises
+    ------
+    SdpError
+        A statement does not run there, or there is no compiled plan, with the reason.
+    """
+    with clean_session(session) as clean:
+        for text in statements[:-1]:
+            clean.runner().text(text)
+        plan = compiled_plan(clean, statements[-1], config=config)
+        return Version(plan, operator_graph(clean, statements[-1], config=config))
+
+
+def fingerprint(repository: Repository, commit: str, job: str) -> str:
+    """Return what changes with the job's own files at a commit."""
+    own = (f"{jobs.JOBS}/{job}.sql", f"{jobs.TERRAFORM}/{job}.tf")
+    return json.dumps([repository.read(commit, path) for path in own])
+
+
+def _origin(repository: Repository, base: str, job: str, cell: Mapping[str, Any]) -> tuple[bool, str]:
+    """Say where the committed job came from, and whether from the cell that is promoted now."""
+    text = repository.read(base, f"{jobs.JOBS}/{job}.receipt.json")
+    try:
+        known = json.loads(text or "")["cell"]
+        name, notebook = known["name"], known["notebook"]
+    except (ValueError, KeyError, TypeError):
+        return False, "it has no receipt"
+    words = f"cell {name}" if name else "a cell without a name"
+    words += f" of {notebook}" if notebook else ""
+    same = bool(name and notebook) and name == cell.get("name") and _alike(notebook, cell.get("notebook"))
+    return same, words
+
+
+def _alike(one: str, other: str | None) -> bool:
+    """Whether two notebooks are the same, where one may be known by its file name alone."""
+    if other is None or one == other:
+        return one == other
+    first, second = PurePosixPath(one), PurePosixPath(other)
+    return first.name == second.name and (len(first.parts) == 1 or len(second.parts) == 1)
+
+
+def _statements(old: Sequence[str], new: Sequence[str]) -> Iterator[Part]:
+    """Pair statements of the same kind and name, in the new script's order; those gone come last."""
+    before: dict[tuple[str, str], list[str]] = {}
+    for text in old:
+        before.setdefault(_key(text), []).append(text)
+    for text in new:
+        known = before.get(_key(text))
+        was = known.pop(0) if known else None
+        name = " ".join(filter(None, _key(text)))
+        status = "new" if was is None else "same" if was == text else "changed"
+        yield Part(name, status, "" if status == "same" else _diff(was or "", text))
+    for key, texts in before.items():
+        for text in texts:
+            yield Part(" ".join(filter(None, key)), "gone", _diff(text, ""))
+
+
+def _key(text: str) -> tuple[str, str]:
+    """Return what tells a statement from the others: a SET's option counts as its name."""
+    (found, *_) = split(text)
+    name = found.text.partition("=")[0].split(None, 1)[-1].strip() if found.kind == "SET" else found.target
+    return ("job" if found.runs_job else found.kind), "" if found.runs_job else name or ""
+
+
+def _operators(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Part]:
+    """Pair operators in the plans' order; one in the place of another of the same name has changed."""
+    before, after = steps(old), steps(new)
+    matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            yield from (Part(text.partition("(")[0], "same") for text in after[j1:j2])
+            continue
+        gone = list(before[i1:i2])
+        for text in after[j1:j2]:
+            name = text.partition("(")[0]
+            was = next((one for one in gone if one.partition("(")[0] == name), None)
+            if was is not None:
+                gone.remove(was)
+            yield Part(name, "new" if was is None else "changed", _diff(was or "", text))
+        yield from (Part(text.partition("(")[0], "gone", _diff(text, "")) for text in gone)
+
+
+def _diff(old: str, new: str) -> str:
+    lines = difflib.ndiff(old.splitlines(), new.splitlines())
+    return "\n".join(line.rstrip() for line in lines if line[:1] in "+- ")
