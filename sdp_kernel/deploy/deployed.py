@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.deploy import apply as applying
 from sdp_kernel.deploy import operations, resources
@@ -61,6 +61,11 @@ class Deployed:
         """List the FlinkSessionJobs, and the FlinkDeployments with a job, by name."""
         with self._api() as api:
             return resources.deployed_jobs(api, veil=self._veil)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """List the FlinkSessionJobs as the server has them."""
+        with self._api() as api:
+            return list(api.list(FLINK_SESSION_JOB))
 
     def figures(self, jobs: list[DeployedJob]) -> Figures:
         """Return the vital signs of those that run, as far as their clusters can be reached."""
