@@ -1,51 +1,46 @@
-import json
+"""What the lint finds in the text of a job: its INSERT, its tables, its settings, its parameters."""
 
 import pytest
 
-from sdp_kernel.flink.ledger import Entry
-from sdp_kernel.flink.query import Query
-from sdp_kernel.flink.rows import Rows
-from sdp_kernel.flink.script import split
-from sdp_kernel.flink.types import Column, LogicalType
-from sdp_kernel.promote.lint import lint, lint_profile, lint_run
+from sdp_kernel.promote.lint import Draft, Run
+from sdp_kernel.promote.lints import secrets
+from sdp_kernel.promote.lints.statements import outermost
 from sdp_kernel.promote.sink import Sink
+from sdp_kernel.settings_lint import LintSettings
+from tests.lints import codes, draft, findings, query, table
 
 JAAS = "'properties.sasl.jaas.config' = 'org.apache.kafka.X required username=\"u\" password={};'"
-
-
-def codes(statement="INSERT INTO o SELECT * FROM t", ledger="", *, updating=False):
-    entries = tuple(Entry(s.text, s.kind, s.target) for s in split(ledger))
-    return [finding.code for finding in lint(statement, entries, updating=updating)]
-
-
-def table(*options):
-    return f"CREATE TABLE t (x INT) WITH ({', '.join(options)})"
+KAFKA = "'connector' = 'kafka'"
+SINK = "CREATE TABLE o (x INT) WITH ({})"
 
 
 @pytest.mark.parametrize(
     ("code", "bad", "good"),
     [
         ("SDP003", ["'connector' = 'print'"], ["'connector' = 'filesystem'"]),
-        ("SDP003", ["'connector'='datagen'"], ["'connector' = 'kafka'", "'topic' = 'datagen'"]),
+        ("SDP003", ["'connector'='datagen'"], [KAFKA, "'topic' = 'datagen'"]),
         ("SDP003", ["'connector' = 'blackhole'"], []),
-        (
-            "SDP004",
-            ["'scan.startup.mode' = 'latest-offset'"],
-            ["'scan.startup.mode' = 'earliest-offset'"],
-        ),
+        ("SDP004", ["'scan.startup.mode' = 'latest-offset'"], ["'scan.startup.mode' = 'earliest-offset'"]),
+        ("SDP023", ["'scan.startup.mode' = 'specific-offsets'"], ["'scan.startup.mode' = 'timestamp'"]),
         (
             "SDP005",
-            ["'connector' = 'kafka'", "'scan.startup.mode' = 'earliest-offset'"],
-            ["'connector' = 'kafka'", "'scan.startup.mode' = 'group-offsets'", "'properties.group.id' = 'g'"],
+            [KAFKA, "'scan.startup.mode' = 'earliest-offset'"],
+            [KAFKA, "'scan.startup.mode' = 'group-offsets'", "'properties.group.id' = 'g'"],
         ),
         ("SDP006", ["'properties.bootstrap.servers' = 'a:1'"], ["${kafka.main}"]),
-        ("SDP007", ["'scan.bounded.mode' = 'latest-offset'"], ["'scan.startup.mode' = 'earliest-offset'"]),
+        ("SDP006", ["'properties.bootstrap.servers' = 'a:1'"], ["'properties.bootstrap.servers' = '${b}'"]),
+        (
+            "SDP006",
+            ["'value.avro-confluent.url' = 'http://r'"],
+            ["'value.avro-confluent.url' = ${registry.main}"],
+        ),
+        ("SDP007", ["'scan.bounded.mode' = 'latest-offset'"], ["'scan.bounded.mode' = 'unbounded'"]),
         ("SDP010", ["'properties.sasl.password' = 'x'"], ["'properties.sasl.password' = '$${env:P}'"]),
         ("SDP010", ["'properties.sasl.password' = '${env}'"], ["'sasl.password' = '$${file:/run/p}'"]),
         ("SDP010", ["'aws.credentials.secret' = 'x'"], ["'properties.sasl.mechanism' = 'PLAIN'"]),
         (
             "SDP010",
-            ["'value.avro-confluent.basic-auth.user-info-token' = 'x'"],
+            ["'value.avro-confluent.basic-auth.user-info' = 'u:x'"],
             ["'value.avro-confluent.basic-auth.credentials-source' = 'USER_INFO'"],
         ),
         (
@@ -54,6 +49,11 @@ def table(*options):
             ["'properties.sasl.oauthbearer.token.endpoint.url' = 'https://login.example'"],
         ),
         ("SDP010", [JAAS.format('"x"')], [JAAS.format('"$${env:P}"')]),
+        ("SDP010", ["'url' = 'jdbc:postgresql://u:hunter2@h/d'"], ["'url' = 'jdbc:postgresql://h:5432/d'"]),
+        ("SDP010", ["'url' = 'jdbc:mysql://h/d?user=u&password=x'"], ["'url' = 'jdbc:mysql://h/d?a=b'"]),
+        ("SDP010", ["'lookup.header.Authorization' = 'Bearer x'"], ["'lookup.header.Accept' = 'text/plain'"]),
+        ("SDP010", ["'ssl.key' = '-----BEGIN PRIVATE KEY-----\nx'"], ["'ssl.key' = 'a.pem'"]),
+        ("SDP010", ["'id' = 'AKIAIOSFODNN7EXAMPLE'"], ["'id' = 'AKIA'"]),
     ],
 )
 def test_options_of_a_table(code, bad, good):
@@ -61,21 +61,66 @@ def test_options_of_a_table(code, bad, good):
     assert code not in codes(ledger=table(*good))
 
 
+@pytest.mark.parametrize(
+    ("code", "bad", "good"),
+    [
+        (
+            "SDP019",
+            ["'sink.delivery-guarantee' = 'exactly-once'"],
+            ["'sink.delivery-guarantee' = 'exactly-once'", "'properties.transaction.timeout.ms' = '1'"],
+        ),
+        ("SDP019", ["'sink.delivery-guarantee' = 'exactly-once'"], ["'sink.delivery-guarantee' = 'none'"]),
+        (
+            "SDP020",
+            ["'sink.delivery-guarantee' = 'exactly-once'", "'sink.transactional-id-prefix' = 'a'"],
+            ["'sink.delivery-guarantee' = 'exactly-once'", "'sink.transactional-id-prefix' = '${job}-'"],
+        ),
+    ],
+)
+def test_options_of_a_table_that_is_written(code, bad, good):
+    assert code in codes(ledger=SINK.format(", ".join(bad)))
+    assert code not in codes(ledger=SINK.format(", ".join(good)))
+    assert code not in codes(ledger=table(*bad))
+
+
+def test_a_table_that_is_only_written_is_not_judged_as_a_source():
+    options = f"{KAFKA}, 'scan.startup.mode' = 'latest-offset'"
+    assert codes(ledger=SINK.format(options)) == []
+    assert codes("INSERT INTO o SELECT x FROM o", SINK.format(options)) == ["SDP004", "SDP005"]
+
+
+def test_an_alter_counts_and_the_last_word_stands():
+    base = table(KAFKA)
+    assert "SDP007" in codes(ledger=f"{base}; ALTER TABLE t SET ('scan.bounded.mode' = 'latest-offset')")
+    bounded = table(KAFKA, "'scan.bounded.mode' = 'latest-offset'")
+    assert "SDP007" not in codes(ledger=f"{bounded}; ALTER TABLE t RESET ('scan.bounded.mode')")
+    assert "SDP007" not in codes(ledger=f"{bounded}; ALTER TABLE t SET ('scan.bounded.mode' = 'unbounded')")
+
+
 def test_sdp001_a_limit_in_the_query_only():
-    assert "SDP001" in codes("INSERT INTO o SELECT * FROM t limit 5")
+    assert "SDP001" in codes("INSERT INTO o SELECT x FROM t limit 5")
     assert "SDP001" not in codes("INSERT INTO o SELECT `limit`, 'LIMIT 5' FROM t -- LIMIT 5\n/* LIMIT 5 */")
 
 
-def test_sdp002_unbounded_state_of_an_updating_query_only():
-    assert "SDP002" in codes(updating=True)
-    assert "SDP002" not in codes(updating=False)
-    assert "SDP002" not in codes(ledger="SET 'table.exec.state.ttl' = '7 d'", updating=True)
+@pytest.mark.parametrize("clause", ["LIMIT 3", "ORDER BY x FETCH FIRST 3 ROWS ONLY"])
+def test_sdp001_in_a_view_and_in_either_spelling(clause):
+    assert "SDP001" in codes(f"INSERT INTO o SELECT x FROM t {clause}")
+    assert "SDP001" in codes(ledger=f"CREATE VIEW v AS SELECT * FROM t {clause}")
+
+
+def test_sdp001_tells_the_first_rows_by_order_from_a_limit_that_was_left_in():
+    ordered, plain = (
+        findings(f"INSERT INTO o SELECT x FROM t {clause}")[0] for clause in ("ORDER BY x LIMIT 3", "LIMIT 3")
+    )
+    assert ("ORDER BY" in ordered.message, ordered.fixable) == (True, False)
+    assert ("ORDER BY" in plain.message, plain.fixable) == (False, True)
 
 
 def test_options_inside_hints_count():
-    assert "SDP007" in codes("SELECT * FROM t /*+ OPTIONS('scan.bounded.mode' = 'latest-offset') */")
-    assert "SDP010" in codes("SELECT * FROM t /*+ OPTIONS('properties.sasl.password' = 'x') */")
-    assert codes("SELECT * FROM t /*+ OPTIONS('scan.parallelism' = '2') */") == []
+    assert "SDP007" in codes("SELECT x FROM t /*+ OPTIONS('scan.bounded.mode' = 'latest-offset') */")
+    assert "SDP004" in codes("SELECT x FROM t /*+ OPTIONS('scan.startup.mode' = 'latest-offset') */")
+    assert "SDP010" in codes("SELECT x FROM t /*+ OPTIONS('properties.sasl.password' = 'x') */")
+    assert codes("SELECT x FROM t /*+ OPTIONS('scan.parallelism' = '2') */") == []
     view = "CREATE VIEW v AS SELECT * FROM t /*+ OPTIONS('properties.sasl.password' = 'x') */"
     assert "SDP010" in codes(ledger=view)
     view = "CREATE VIEW v AS SELECT * FROM t /*+ OPTIONS('scan.bounded.mode' = 'latest-offset') */"
@@ -84,61 +129,76 @@ def test_options_inside_hints_count():
 
 @pytest.mark.parametrize("comment", ["-- {}\n", "/* {} */"])
 def test_commented_text_does_not_count(comment):
-    options = "'connector' = 'print', 'sasl.password' = 'x', 'scan.bounded.mode' = 'unbounded'"
+    options = "'connector' = 'print', 'scan.bounded.mode' = 'latest-offset'"
     assert (
         codes(f"SELECT 1 {comment.format(options)}", table("'connector' = 'kafka'", comment.format(options)))
         == []
     )
 
 
-def test_a_secret_in_a_setting_counts():
-    assert codes(ledger="SET 'properties.sasl.password' = 'x'") == ["SDP010"]
-
-
-def test_only_a_secret_is_an_error_and_no_finding_repeats_it():
-    findings = lint(
-        "INSERT INTO o SELECT * FROM t LIMIT 5",
-        (Entry(table("'connector' = 'print'", "'sasl.password' = 'hunter2'"), "CREATE TABLE", "t"),),
-        updating=True,
-    )
-    assert {f.code for f in findings if f.severity == "error"} == {"SDP010"}
-    assert all(f.fix and "hunter2" not in f.message + f.fix for f in findings)
-
-
-@pytest.mark.parametrize("clause", ["LIMIT 3", "ORDER BY x FETCH FIRST 3 ROWS ONLY"])
-def test_sdp001_in_a_view_and_in_either_spelling(clause):
-    assert "SDP001" in codes(f"INSERT INTO o SELECT * FROM t {clause}")
-    assert "SDP001" in codes(ledger=f"CREATE VIEW v AS SELECT * FROM t {clause}")
+@pytest.mark.parametrize(
+    "comment", ["-- it's 'sasl.password' = 'hunter2'\n", "/* 'sasl.password'='hunter2' */"]
+)
+def test_a_secret_in_a_comment_counts_since_comments_are_committed(comment):
+    statement = f"INSERT INTO o SELECT x {comment} FROM t"
+    assert codes(statement) == ["SDP010"]
+    assert "hunter2" not in secrets.hide(draft(statement))[0].statement
 
 
 @pytest.mark.parametrize(
-    ("operator", "stateful"),
-    [
-        ("+- GroupAggregate(groupBy=[a])", True),
-        ("Join(joinType=[InnerJoin])", True),
-        ("   :- Rank(strategy=[RetractStrategy])", True),
-        ("+- ChangelogNormalize(key=[a])", True),
-        ("+- GlobalGroupAggregate(groupBy=[a])", True),
-        ("+- WindowAggregate(groupBy=[a])", False),
-        ("+- IntervalJoin(joinType=[InnerJoin])", False),
-        ("+- LookupJoin(table=[x])", False),
-        ("+- TemporalJoin(joinType=[InnerJoin])", False),
-        ("+- Calc(select=[Join(x)])", False),
-    ],
+    "setting", ["SET 'properties.sasl.password' = 'x'", "SET properties.sasl.password=x"]
 )
-@pytest.mark.parametrize("updating", [True, False])
-def test_sdp002_by_the_plan_where_there_is_one(operator, stateful, updating):
-    found = lint("INSERT INTO o SELECT 1", (), updating=updating, plan=operator)
-    assert [f.code for f in found] == (["SDP002"] if stateful else [])
+def test_a_secret_in_a_setting_counts(setting):
+    assert codes(ledger=setting) == ["SDP010"]
 
 
-def test_sdp002_is_quiet_where_a_hint_bounds_the_state():
-    text = "INSERT INTO o SELECT /*+ STATE_TTL('t' = '1 d') */ x FROM t"
-    assert codes(text, updating=True) == []
+def test_a_parameter_that_is_a_secret_counts_by_its_name_or_its_place():
+    assert codes(values_of := "INSERT INTO o SELECT x FROM t WHERE y = '${api_key}'", api_key="x") == [
+        "SDP010"
+    ]
+    assert codes(values_of.replace("api_key", "city"), city="x") == []
+    placed = table("'properties.sasl.password' = '${p}'")
+    assert codes(ledger=placed, p="x") == ["SDP010", "SDP010"]
+
+
+def test_a_secret_is_hidden_wherever_it_stands_and_no_finding_repeats_it():
+    made = draft(
+        "INSERT INTO o SELECT x FROM t /*+ OPTIONS('a.password' = 'hunter2', 'b' = 'kept') */ "
+        "-- 'c.secret' = 'hunter2'\n WHERE y = '${token}' AND z = 'it''s'",
+        f"SET 'x.password' = 'hunter2'; CREATE CATALOG c WITH ('password' = 'hunter2');"
+        f"{table('''${kafka.main}''', JAAS.format('hunter2'), '''/* 'k.token' = 'hunter2' */ 'topic' = 'kept' ''')}",
+        token="hunter2",
+    )
+    hidden, found = secrets.hide(made)
+    texts = [hidden.statement, *(entry.text for entry in hidden.part.entries), *hidden.values.values()]
+    assert not any("hunter2" in text for text in texts)
+    assert all("hunter2" not in f"{f}" for f in found)
+    assert len(found) == 7
+    assert "'b' = 'kept'" in hidden.statement
+    assert "'it''s'" in hidden.statement
+    assert "'topic' = 'kept'" in texts[3]
+    assert secrets.hide(hidden) == (hidden, ())
+
+
+def test_only_a_secret_is_an_error_in_a_text():
+    found = findings(
+        "INSERT INTO o SELECT * FROM t LIMIT 5", table("'connector' = 'print'", "'sasl.password' = 'hunter2'")
+    )
+    assert {f.code for f in found if f.severity == "error"} == {"SDP010"}
+    assert {f.code for f in found if f.blocks} == {"SDP010"}
+    assert all(f.fix for f in found)
+
+
+def test_what_is_switched_off_is_not_told_and_severities_can_be_others():
+    statement = "INSERT INTO o SELECT * FROM t LIMIT 5"
+    assert codes(statement) == ["SDP001", "SDP014"]
+    assert codes(statement, settings=LintSettings(disable=("SDP014",))) == ["SDP001"]
+    found = findings(statement, settings=LintSettings(severity={"SDP014": "error", "SDP001": "info"}))
+    assert [(f.code, f.severity) for f in found] == [("SDP014", "error"), ("SDP001", "info")]
 
 
 def test_sdp012_names_the_profile_s_settings_that_stay_behind():
-    found = lint_profile(["parallelism.default"])
+    found = findings(run=Run(left_out=("parallelism.default",)))
     assert [(f.code, f.severity) for f in found] == [("SDP012", "info")]
     assert "parallelism.default" in found[0].message
 
@@ -147,18 +207,57 @@ def test_sdp013_a_jar_of_this_machine():
     assert codes(ledger="ADD JAR 'udf.jar'") == ["SDP013"]
 
 
-def query(text, columns=(), rows=()):
-    statements = split(text)
-    found = Query(text, statements[-1])
-    found.statements = tuple(statements)
-    found.rows = Rows(tuple(Column(name, LogicalType(root)) for name, root in columns))
-    if rows:
-        data = [{"kind": "INSERT", "fields": list(row)} for row in rows]
-        page = {"resultType": "PAYLOAD", "resultKind": "SUCCESS_WITH_CONTENT", "jobID": "x",
-                "results": {"columns": [], "columnInfos": [], "rowFormat": "JSON", "data": data},
-                "nextResultUri": "/v3/sessions/s/operations/o/result/1?rowFormat=JSON"}  # fmt: skip
-        found.rows.add(json.dumps(page, separators=(",", ":")).encode())
-    return found
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("INSERT INTO o SELECT * FROM t", True),
+        ("INSERT INTO o SELECT a.* FROM t AS a", True),
+        ("INSERT INTO o SELECT x, * FROM t", True),
+        ("INSERT INTO o WITH v AS (SELECT * FROM t) SELECT x FROM v", False),
+        ("INSERT INTO o SELECT x FROM (SELECT * FROM t)", False),
+        ("INSERT INTO o SELECT COUNT(*) AS n, x * 2, (SELECT 1) FROM t", False),
+        (
+            "EXECUTE STATEMENT SET BEGIN INSERT INTO o SELECT x FROM t; INSERT INTO p SELECT * FROM t; END",
+            True,
+        ),
+        ("INSERT INTO o SELECT x FROM t UNION ALL SELECT * FROM u", True),
+    ],
+)
+def test_sdp014_a_star_whose_columns_are_written(statement, found):
+    assert ("SDP014" in codes(statement)) is found
+
+
+def test_the_outermost_selects_of_a_statement():
+    (one,) = outermost("INSERT INTO o SELECT /*+ STATE_TTL('t'='1d') */ DISTINCT * FROM t WHERE a IN (1, 2)")
+    assert one.plain
+    assert not outermost("INSERT INTO o SELECT * FROM t JOIN u ON t.a = u.a")[0].plain
+    assert not outermost("INSERT INTO o SELECT * FROM t, u")[0].plain
+    assert outermost("INSERT INTO o SELECT * FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR))")[
+        0
+    ].plain
+
+
+@pytest.mark.parametrize(
+    ("key", "belongs"),
+    [
+        ("parallelism.default", True),
+        ("execution.savepoint.path", True),
+        ("execution.checkpointing.dir", True),
+        ("state.backend.type", True),
+        ("pipeline.name", True),
+        ("execution.checkpointing.interval", False),
+        ("table.exec.state.ttl", False),
+        ("pipeline.operator-chaining.enabled", False),
+        ("state.backend.rocksdb.predefined-options", False),
+    ],
+)
+def test_sdp021_settings_of_the_place(key, belongs):
+    assert ("SDP021" in codes(ledger=f"SET '{key}' = '1'")) is belongs
+
+
+def test_a_batch_job_ends_and_its_bounds_are_no_finding_of_their_own():
+    found = findings(ledger="SET 'execution.runtime-mode' = 'batch'; " + table("'scan.bounded.mode' = 'x'"))
+    assert [f.message for f in found] == ["the job runs in batch mode: it will end"]
 
 
 @pytest.mark.parametrize(
@@ -173,24 +272,30 @@ def query(text, columns=(), rows=()):
     ],
 )
 def test_sdp008_a_cell_of_two_jobs(text, found):
-    assert [(f.code, f.severity) for f in lint_run(query(text), None, ())] == [(c, "error") for c in found]
+    run = Run(((query(text), None),))
+    assert [(f.code, f.severity) for f in findings(run=run)] == [(c, "error") for c in found]
 
 
 KEYED = Sink("o", "o", "main", ("k",), "CREATE TABLE o …")
 
 
 def test_sdp009_a_column_without_a_name():
-    found = lint_run(
-        query("SELECT 1", [("EXPR$0", "INTEGER"), ("n", "INTEGER")]), Sink("o", "o", "main", (), ""), ()
-    )
-    assert [f.code for f in found] == ["SDP009"]
+    seen = query("SELECT 1", [("EXPR$0", "INTEGER"), ("n", "INTEGER")])
+    assert codes(run=Run(((seen, Sink("o", "o", "main", (), "")),))) == ["SDP009"]
+    assert codes(run=Run(((seen, None),))) == []
 
 
 def test_sdp011_a_key_that_is_missing_in_rows_that_were_seen():
     seen = query("SELECT 1", [("k", "VARCHAR"), ("n", "INTEGER")], [("a", None), (None, 1), (None, 2)])
-    found = lint_run(seen, KEYED, ())
-    assert [(f.code, f.severity) for f in found] == [("SDP011", "error")]
-    assert "2 of the rows" in found[0].message
-    enforcer = Entry("SET 'table.exec.sink.not-null-enforcer' = 'DROP'", "SET")
-    assert lint_run(seen, KEYED, (enforcer,)) == ()
-    assert lint_run(query("SELECT 1", [("k", "VARCHAR")], [("a",)]), KEYED, ()) == ()
+    (found,) = findings(run=Run(((seen, KEYED),)))
+    assert (found.code, found.severity) == ("SDP011", "error")
+    assert "2 of the 3 rows" in found.message
+    assert codes(ledger="SET 'table.exec.sink.not-null-enforcer' = 'DROP'", run=Run(((seen, KEYED),))) == []
+    whole = query("SELECT 1", [("k", "VARCHAR")], [("a",)])
+    assert codes(run=Run(((whole, KEYED),))) == []
+
+
+def test_what_was_found_elsewhere_is_weighed_with_the_rest():
+    (other,) = findings("INSERT INTO o SELECT x FROM t LIMIT 1")
+    assert codes(run=Run(others=(other,)), settings=LintSettings(disable=("SDP001",))) == []
+    assert isinstance(draft(), Draft)
