@@ -66,7 +66,12 @@ def test_vital_signs_tell_records_watermark_lag_and_checkpoints(session, countin
 
 def test_operators_tell_where_records_are(session, counting):
     job = session.jobmanager.detail(counting)
-    read = until(lambda: {o.kind: o for o in operators.read(session.jobmanager, job) if o.passed >= 4})
+
+    def all_told():
+        found = {o.kind: o for o in operators.read(session.jobmanager, job) if o.passed >= 4}
+        return any(o.splits for o in found.values()) and "LocalWindowAggregate" in found and found
+
+    read = until(all_told)
     assert read["LocalWindowAggregate"].records_in == 300
     assert list(next(o for o in read.values() if o.is_source).splits.values()) == [1_767_603_898_000]
 
@@ -94,7 +99,9 @@ def test_a_stop_leaves_a_savepoint_from_which_the_job_goes_on(
         producer = Producer({"bootstrap.servers": stack.kafka})
         producer.produce(topic_name, json.dumps({"id": 1, "ts": "2026-01-05T09:10:00Z"}))
         producer.flush(10)
-        found = until(lambda: (v := vitals.read(session.jobmanager, again)).records_out == 1 and v)
+        found = until(
+            lambda: (v := vitals.read(session.jobmanager, again)).records_out == 1 and v.records_in and v
+        )
         assert found.records_in == 1  # the 300 before it came with the state
     finally:
         session.jobmanager.cancel(again)
