@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from sdp_kernel.kafka.cluster import Cluster
     from sdp_kernel.masking import Policy
+    from sdp_kernel.promote.request import Request
     from sdp_kernel.repository.retarget import JobTable
     from sdp_kernel.repository.testing.records import Record
     from sdp_kernel.repository.testing.result import Result, Table
@@ -77,15 +78,34 @@ class Freezing:
 
 @dataclass(frozen=True)
 class Frozen:
-    """A test: its files by path in the repository, and what should be known of it."""
+    """A test: its files by path in the repository."""
 
     files: Mapping[str, str]
-    notes: tuple[str, ...] = ()
 
     @property
     def receipt(self) -> dict[str, str]:
         """The files' hashes by path."""
         return {path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(self.files.items())}
+
+
+def is_test(path: str) -> bool:
+    """Whether a file of the repository belongs to a test: it may be frozen again."""
+    return path.startswith(f"{jobs.TESTS}/")
+
+
+def of_request(
+    job: str, contents: Mapping[str, str], request: Request, freezing: Freezing | None
+) -> Frozen | None:
+    """Make the test that a promotion asks for; None where it asks for none. Errors are those of ``freeze``."""
+    asked = request.test_rows is not None or request.test_ignore
+    if not request.with_test:
+        if asked:
+            raise UsageError("rows and columns are of a test", hint="add --with-test")
+        return None
+    if freezing is None:
+        raise UsageError("no test can be frozen here", hint="promote from a workbench: wb.promote(...)")
+    rows = ROWS if request.test_rows is None else request.test_rows
+    return freeze(job, contents, freezing, rows=rows, ignore=request.test_ignore)
 
 
 def freeze(
@@ -125,7 +145,7 @@ def freeze(
             _write(root / path, text)
         case = Case(job, SAMPLE, root)
         notes = _input(case, freezing, rows, ignore)
-        _write(case.directory / OPTIONS, _options(rows, ignore))
+        _write(case.directory / OPTIONS, _options(rows, ignore, notes))
         expected = _expected(case, freezing)
         files = {
             case.shown(file): file.read_text(encoding="utf-8")
@@ -134,7 +154,7 @@ def freeze(
         }
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    return Frozen({**files, **expected}, tuple(notes))
+    return Frozen({**files, **expected})
 
 
 def _write(file: Path, text: str) -> None:
@@ -142,9 +162,10 @@ def _write(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _options(rows: int, ignore: Sequence[str]) -> str:
+def _options(rows: int, ignore: Sequence[str], notes: Sequence[str]) -> str:
     names = ", ".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in ignore)
     head = f"# Frozen by a promotion from up to {rows} records of each source. To run it: sdp test\n"
+    head += "".join(f"# {note}\n" for note in notes)
     return f"{head}ignore = [{names}]\n" if ignore else head
 
 

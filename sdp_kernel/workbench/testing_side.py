@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from sdp_kernel.kafka.cluster import Cluster
     from sdp_kernel.local.stack import Stack
+    from sdp_kernel.masking import Policy
+    from sdp_kernel.promote.freeze import Freezing
     from sdp_kernel.repository.testing.report import Report
     from sdp_kernel.repository.testing.result import Result
     from sdp_kernel.repository.testing.running import Place
@@ -33,6 +36,15 @@ class TestingSide:
     @property
     def profile(self) -> Profile:
         """The profile, with the embedded stack's addresses filled in."""
+        raise NotImplementedError
+
+    @property
+    def masking(self) -> Policy:
+        """What is hidden."""
+        raise NotImplementedError
+
+    def cluster(self, alias: str | None = None) -> Cluster:
+        """Return a Kafka cluster of the profile."""
         raise NotImplementedError
 
     @property
@@ -83,6 +95,19 @@ class TestingSide:
         tested = {one.job for one in cases}
         untested = () if jobs else tuple(name for name in known.names(root) if name not in tested)
         return Report(results, time.monotonic() - begun, untested)
+
+    @property
+    def freezing(self) -> Freezing:
+        """What a promotion needs to freeze a test."""
+        from sdp_kernel.promote.freeze import Freezing  # noqa: PLC0415
+
+        return Freezing(
+            cluster=self.cluster,
+            place=self.test_place,
+            policy=self.masking,
+            state_dir=self.settings.make_state_dir() / "tests",
+            module_source=self.settings.promote.module_source,
+        )
 
     def _tested(self, repository: Path | None) -> Path:
         """Return the repository's top: a directory with jobs, or the git repository around it."""
