@@ -159,25 +159,69 @@ def _job(found: JobEvidence) -> list[str]:
         lines += [f":warning: **Not proven**: {_plain(found.problem)}", ""]
     if found.receipt is None:
         return lines
-    rows = [(name, value) for name, value in _facts(found.receipt) if value]
-    lines += ["| | |", "|---|---|", *[f"| {name} | {_plain(value)} |" for name, value in rows], ""]
+    rows = [f"| {name} | {_plain(value)} |" for name, value in facts(found.receipt)]
+    lines += ["| | |", "|---|---|", *rows, ""]
     for finding in found.receipt.get("findings") or []:
         text = f"{finding.get('code', '')} {finding.get('message', '')}".strip()
         lines += [f"- {_plain(finding.get('severity', 'finding'))}: {_plain(text)}"]
     return [*lines, ""] if found.receipt.get("findings") else lines
 
 
-def _facts(receipt: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def facts(receipt: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a receipt says, in words, by what it is about; what it does not know is left out."""
     cell, run, versions = (receipt.get(key) or {} for key in ("cell", "run", "versions"))
     where = [f"cell {cell['name']}" if cell.get("name") else "a cell", cell.get("notebook")]
-    yield "promoted from", ", ".join(filter(None, where))
     ran = [run.get("started"), f"for {run['seconds']:.1f} s" if run.get("seconds") is not None else None]
-    yield "ran", " ".join(filter(None, [*ran, f"({run.get('state')})" if run.get("state") else None]))
     seen = [f"{run[key]:,} {key}" for key in ("rows", "changes") if isinstance(run.get(key), int)]
-    yield "seen", ", ".join(seen)
-    yield "columns", ", ".join(f"{c.get('name')} {c.get('type')}" for c in run.get("columns") or [])
-    yield "parameters", ", ".join(f"{k} = {v}" for k, v in (receipt.get("parameters") or {}).items())
-    yield "with", ", ".join(f"{name} {version}" for name, version in versions.items())
+    records = (
+        [f"{run['records']:,} records, when it was last measured"] if run.get("records") is not None else []
+    )
+    plan = receipt.get("plan") or {}
+    found = [
+        ("promoted from", ", ".join(filter(None, where))),
+        ("ran", " ".join(filter(None, [*ran, f"({run.get('state')})" if run.get("state") else None]))),
+        ("read", "; ".join([*(_read(read) for read in run.get("reads") or []), *records])),
+        ("seen", ", ".join(seen)),
+        ("columns", ", ".join(f"{c.get('name')} {c.get('type')}" for c in run.get("columns") or [])),
+        ("values", "; ".join(_column(c) for c in (run.get("statistics") or {}).get("columns") or [])),
+        ("parameters", ", ".join(f"{k} = {v}" for k, v in (receipt.get("parameters") or {}).items())),
+        ("plan", _compiled(plan) if "compiled" in plan else ""),
+        ("with", ", ".join(_versions(versions))),
+    ]
+    return [(name, said) for name, said in found if said]
+
+
+def _read(read: Mapping[str, Any]) -> str:
+    table = str(read.get("table"))
+    if not isinstance(read.get("offsets"), int):
+        return f"{table}: not known, {read.get('reason')}"
+    amount = f"{'' if read.get('exact') else 'up to '}{read['offsets']:,} offsets"
+    count = len(read.get("partitions") or ())
+    return f"{table}: {amount} of {count} partition{'s' * (count != 1)}"
+
+
+def _column(column: Mapping[str, Any]) -> str:
+    said = [f"{column['min']} to {column['max']}" if column.get("min") is not None else ""]
+    said += [f"{column['distinct']:,} distinct" if isinstance(column.get("distinct"), int) else ""]
+    said += [f"{column['nulls']:,} null" if column.get("nulls") else ""]
+    words = ", ".join(filter(None, said)) or column.get("reason") or "no null"
+    return f"{column.get('name')}: {words}"
+
+
+def _compiled(plan: Mapping[str, Any]) -> str:
+    compiled = plan.get("compiled")
+    return f"{compiled['file']}, sha256 {compiled['sha256'][:12]}" if compiled else str(plan.get("reason"))
+
+
+def _versions(versions: Mapping[str, Any]) -> Iterable[str]:
+    for name, version in versions.items():
+        if name == "connectors":
+            yield from (f"{jar} {its}" for jar, its in (version or {}).items())
+        elif name == "jobmanager":
+            if version and version != versions.get("flink"):
+                yield f"{name} {version}"
+        elif version and not name.endswith("_reason"):
+            yield f"{name} {version}"
 
 
 def _plan(changes: Changes) -> list[str]:
