@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from sdp_kernel.connection import KafkaCluster
 from sdp_kernel.errors import SettingsError
 from sdp_kernel.references import REFERENCE, names_secret, quote, resolve_secret
+from sdp_kernel.settings_lint import LintSettings
+from sdp_kernel.settings_lint import read as read_lint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +38,7 @@ STATE_DIR_NAME = ".sdp"
 _PROFILE_KEYS = {"gateway", "jobmanager", "kafka", "session", "parameters", "read_only", "functions",
                  "kubernetes"}  # fmt: skip
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_KAFKA_NAME = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -91,13 +94,16 @@ class PromoteSettings:
     """``[promote]``: the team repository and what the generated files refer to.
 
     ``module_source`` is the Terraform source of the SQL job module; ``branch`` may hold
-    ``{job}``.
+    ``{job}``. ``kafka_cluster`` names, by alias, the Kafka in Kubernetes that new topics are declared in
+    (``NAME`` or ``NAMESPACE/NAME``), as calls of ``topic_module_source``.
     """
 
     repository: Path | None = None
     module_source: str = "./modules/flink/sql-job"
     session_cluster: str = "session"
     branch: str = "sdp/{job}"
+    topic_module_source: str = "./modules/kafka-topic"
+    kafka_cluster: Mapping[str, str] = field(default_factory=_frozen)
 
 
 LOCAL_EXTRAS = ("registry",)
@@ -146,6 +152,7 @@ class Settings:
     promote: PromoteSettings = field(default_factory=PromoteSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
     masking: MaskingSettings = field(default_factory=MaskingSettings)
+    lint: LintSettings = field(default_factory=LintSettings)
 
     @property
     def state_dir(self) -> Path:
@@ -199,7 +206,7 @@ def load(start: Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", hint="mend the line it names") from None
     reader = _Reader(path)
-    reader.only(data, "", {"profiles", "promote", "local", "masking"})
+    reader.only(data, "", {"profiles", "promote", "local", "masking", "lint"})
     return Settings(
         root=path.parent,
         file=path,
@@ -212,6 +219,7 @@ def load(start: Path | None = None) -> Settings:
         promote=reader.promote(reader.table(data.get("promote", {}), "promote")),
         local=reader.local(reader.table(data.get("local", {}), "local")),
         masking=reader.masking(reader.table(data.get("masking", {}), "masking")),
+        lint=read_lint(reader.table(data.get("lint", {}), "lint"), path),
     )
 
 
@@ -338,7 +346,8 @@ class _Reader:
         return KafkaCluster(alias, _frozen(properties))
 
     def promote(self, table: dict[str, Any]) -> PromoteSettings:
-        self.only(table, "promote", {"repository", "module_source", "session_cluster", "branch"})
+        known = {"repository", "module_source", "session_cluster", "branch"}
+        self.only(table, "promote", known | {"topic_module_source", "kafka_cluster"})
         defaults = PromoteSettings()
         repository = self.get(table, "promote", "repository", str, None)
         branch = self.get(table, "promote", "branch", str, defaults.branch)
@@ -348,12 +357,24 @@ class _Reader:
             raise self.fail(
                 "promote.branch", f"is not a branch name: {branch!r}", "the one name in braces is {job}"
             ) from None
+        source = self.get(table, "promote", "module_source", str, defaults.module_source)
+        beside = re.sub(r"flink/sql-job(?=/?(\?|\Z))", "kafka-topic", source)
         return PromoteSettings(
             repository=(self.path.parent / Path(repository).expanduser()) if repository else None,
-            module_source=self.get(table, "promote", "module_source", str, defaults.module_source),
+            module_source=source,
+            topic_module_source=self.get(table, "promote", "topic_module_source", str, beside),
+            kafka_cluster=self.kafka_clusters(table.get("kafka_cluster", {})),
             session_cluster=self.get(table, "promote", "session_cluster", str, defaults.session_cluster),
             branch=branch,
         )
+
+    def kafka_clusters(self, given: Any) -> Mapping[str, str]:
+        where = "promote.kafka_cluster"
+        names = self.strings(self.table({"main": given} if isinstance(given, str) else given, where), where)
+        for name in names.values():
+            if not _KAFKA_NAME.match(name):
+                raise self.fail(where, f"is {name!r}", "write NAME or NAMESPACE/NAME, as Kubernetes has them")
+        return _frozen(names)
 
     def local(self, table: dict[str, Any]) -> LocalSettings:
         self.only(table, "local", {"maven", "task_slots", "with", "flink"})

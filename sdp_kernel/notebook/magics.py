@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from sdp_kernel.notebook.source import current_cell, notebook_path
 from sdp_kernel.notebook.sql_magics import SqlMagics
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from sdp_kernel.flink.query import Query
@@ -148,38 +151,101 @@ class SdpMagics(Magics):
         self.sql.run(text, name=name)
 
     @magic_arguments()
-    @argument("name", help="the NAME of a %%%%flinksql cell")
-    @argument("--job", required=True, help="the job's name")
-    @argument("--to", metavar="TOPIC", help="the output topic of a SELECT")
+    @argument(
+        "names", metavar="name", nargs="*", help="the NAME of a %%%%flinksql cell; several become one job"
+    )
+    @argument("--job", help="the job's name")
+    @argument("--from-job", metavar="JOB", help="go on from a committed job: its query, in the next cell")
+    @argument(
+        "--to", metavar="OUTPUT", help="a SELECT's topic, table or s3:// path; for several, with commas"
+    )
     @argument("--key", help="key columns of the output, with commas; the planner's otherwise")
+    @argument("--format", help="of files: parquet, json, csv or debezium-json")
+    @argument("--partition-by", help="columns whose values are folders of files, with commas")
+    @argument("--partitions", type=int, help="of a new topic; as many as the largest read otherwise")
+    @argument("--retention", help="for how long a new topic keeps records, such as 7d")
+    @argument("--with-test", action="store_true", help="freeze a test: masked input, and the output it gives")
+    @argument("--rows", type=int, metavar="N", help="of the test: the newest records of each source; 50")
+    @argument("--test-ignore", metavar="COLUMNS", help="of the output, not compared by the test, with commas")
+    @argument("--fix", nargs="?", const="", metavar="CODES", help="mend findings: all, or SDP001,SDP004")
     @argument("--repository", help="the git repository; [promote] repository or this one otherwise")
     @argument("--plan", action="store_true", help="show the plan, write nothing")
+    @argument("--json", action="store_true", help="print plan and outcome as JSON")
+    @argument("--push", action="store_true", help="push the branch, and offer it for review")
     @argument("--run", action="store_true", help="start the job on the session cluster")
+    @argument(
+        "--from-savepoint", metavar="QUERY|PATH", help="its state: a savepoint, or a query stopped for it"
+    )
+    @argument(
+        "--allow-non-restored-state", action="store_true", help="leave out state that has no place in the job"
+    )
     @argument("--replace", action="store_true", help="replace a job of that name")
     @line_magic
     def promote(self, line: str) -> Any:
         """Turn a validated cell into a job definition on a branch of the team's repository."""
+        args = parsed(self.promote, line)
+        if args.from_job:
+            self._pull(args)
+            return None
+        if not (args.names and args.job):
+            raise BadUsage("the cell's name and --job: %promote NAME --job JOB, or %promote --from-job JOB")
+        notebook = notebook_path(self._shell.user_ns)
+        several = len(args.names) > 1
+        plan = self.workbench.promote(
+            args.names,
+            job=args.job,
+            to=_listed(args.to) if args.to and several else args.to,
+            key=_listed(args.key) or None,
+            format=args.format,
+            partition_by=_listed(args.partition_by),
+            partitions=args.partitions,
+            retention=args.retention,
+            with_test=args.with_test,
+            test_rows=args.rows,
+            test_ignore=_listed(args.test_ignore),
+            repository=Path(args.repository).expanduser() if args.repository else None,
+            current_text=[self._text_now(name, notebook) for name in args.names],
+            notebook=str(notebook) if notebook else None,
+            replace=args.replace,
+            from_savepoint=args.from_savepoint,
+            allow_non_restored_state=args.allow_non_restored_state,
+            fix=args.fix is not None and (_listed(args.fix) or True),
+        )
+        self._show(plan, as_json=args.json)
+        if args.plan:
+            return None if args.json else plan
+        self._show(plan.apply(run=args.run, push=args.push), as_json=args.json)
+        return None
+
+    def _show(self, found: Any, *, as_json: bool) -> None:
         from sdp_kernel.notebook import display  # noqa: PLC0415
 
-        args = parsed(self.promote, line)
-        notebook = notebook_path(self._shell.user_ns)
-        ran = self.workbench.queries.get(args.name)
-        plan = self.workbench.promote(
-            args.name,
-            job=args.job,
-            to=args.to,
-            key=[column.strip() for column in args.key.split(",")] if args.key else None,
-            repository=Path(args.repository).expanduser() if args.repository else None,
-            current_text=current_cell(notebook, args.name, since=ran.started) if notebook and ran else None,
-            notebook=notebook.name if notebook else None,
-            replace=args.replace,
-        )
-        display.show(plan.to_html(), plan.to_text())
-        if args.plan:
-            return plan
-        applied = plan.apply(run=args.run)
-        display.show(applied.to_html(), applied.to_text())
-        return None
+        if as_json:
+            print(json.dumps(found.to_json(), indent=2, ensure_ascii=False, default=str))  # noqa: T201
+        else:
+            display.show(found.to_html(), found.to_text())
+
+    def _text_now(self, name: str, notebook: Path | None) -> str | None:
+        ran = self.workbench.queries.get(name)
+        return current_cell(notebook, name, since=ran.started) if notebook and ran else None
+
+    def _pull(self, args: Namespace) -> None:
+        """Bring a committed job back, and put its cell below this one."""
+        from sdp_kernel.notebook import display, html  # noqa: PLC0415
+
+        if args.names or args.job:
+            raise BadUsage("%promote --from-job JOB takes no cell and no --job")
+        where = Path(args.repository).expanduser() if args.repository else None
+        pulled = self.workbench.pull(args.from_job, repository=where)
+        self._shell.set_next_input(pulled.cell)
+        said = f"Ran {len(pulled.ran)} statements of {pulled.job}, as at {pulled.commit[:10]}."
+        then = f"Run the cell below, then: {pulled.command}"
+        shown = html.panel([html.title(pulled.job)], html.note(said), html.note(then))
+        display.show(shown, f"{said}\n{then}")
+
+
+def _listed(text: str | None) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []
 
 
 def _owners(shell: InteractiveShell) -> tuple[str, ...]:

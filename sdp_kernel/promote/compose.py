@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.errors import SdpError, SliceError, UsageError
+from sdp_kernel.errors import PlanUnavailable, SdpError, SliceError, UsageError
 from sdp_kernel.flink import parameters
+from sdp_kernel.flink.compiled import compiled_plan
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote import functions, render
@@ -15,10 +16,10 @@ from sdp_kernel.repository import notation
 from sdp_kernel.settings import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
+    from sdp_kernel.promote.several import Piece
     from sdp_kernel.promote.sink import Sink
     from sdp_kernel.settings import Settings
 
@@ -30,7 +31,7 @@ class Composed:
     """A job's files by path, in the order they run, and what they are with values filled in.
 
     ``texts`` are the statements as written, ``statements`` as run; ``python`` the files of its
-    functions.
+    functions; ``compiled`` the compiled plan, or ``not_compiled`` why there is none.
     """
 
     contents: Mapping[str, str]
@@ -39,6 +40,8 @@ class Composed:
     statements: tuple[str, ...]
     plan: str
     python: Mapping[str, str] = field(default_factory=dict)
+    compiled: Mapping[str, Any] | None = None
+    not_compiled: str | None = None
 
 
 def with_profile(part: Slice, properties: Mapping[str, str]) -> tuple[Slice, tuple[str, ...]]:
@@ -59,7 +62,7 @@ def with_profile(part: Slice, properties: Mapping[str, str]) -> tuple[Slice, tup
     return Slice((*entries, *part.settings), part.declarations), left
 
 
-def values_of(part: Slice, query: Query, session: Session) -> dict[str, str]:
+def values_of(part: Slice, pieces: Sequence[Piece], session: Session) -> dict[str, str]:
     """Return the parameters the job's statements ran with: the module has one value for each.
 
     Raises
@@ -71,7 +74,10 @@ def values_of(part: Slice, query: Query, session: Session) -> dict[str, str]:
     """
     values: dict[str, str] = {}
     ran = [(entry.text, entry.parameters) for entry in part.entries]
-    for text, given in (*ran, (query.statement.text, query.parameters)):
+    for piece in pieces:
+        texts = (piece.statement, piece.output.ddl if piece.output else "")
+        ran += [(text, piece.query.parameters) for text in texts]
+    for text, given in ran:
         for name in sorted(parameters.names(text) - session.fragments.keys()):
             value = str({**session.defaults, **given}.get(name, ""))
             if "." in name or name in {"kafka", "registry", functions.FRAGMENT}:
@@ -92,7 +98,7 @@ def compose(
     part: Slice,
     statement: str,
     *,
-    output: Sink | None,
+    outputs: Sequence[Sink] = (),
     values: Mapping[str, str],
     settings: Settings,
     session: Session,
@@ -121,15 +127,15 @@ def compose(
         contents[f"sql/jobs/{job}.session.sql"] = render.declaration(*_first_and_rest(surroundings))
     for group in part.objects:
         contents[render.path_of(group[0])] = render.declaration(*_first_and_rest(group))
-    if output is not None and output.ddl:
-        contents[render.path_of(Entry("", "CREATE TABLE", output.table))] = (
-            f"{notation.template(output.ddl)};\n"
-        )
+    for output in outputs:
+        if output.ddl:
+            file = render.path_of(Entry("", "CREATE TABLE", output.table))
+            contents[file] = f"{notation.template(output.ddl)};\n"
     contents[f"sql/jobs/{job}.sql"] = render.job_sql(job, part.sets, statement)
     written = notation.untemplate("\n".join(contents.values()))
     script = parameters.render(written, {**session.defaults, **values}, fragments).text
     statements = tuple(found.text for found in split(script))
-    plan = _prove(session, statements)
+    plan, compiled, not_compiled = prove(session, statements)
     used = parameters.names(written)
     contents[f"terraform/{job}.tf"] = render.terraform(
         job,
@@ -140,24 +146,40 @@ def compose(
         aliases=sorted(used & fragments.keys()),
     )
     texts = tuple(found.text for found in split(written))
-    return Composed(contents, texts, script, statements, plan, carried.files)
+    return Composed(contents, texts, script, statements, plan, carried.files, compiled, not_compiled)
 
 
 def _first_and_rest(entries: tuple[Entry, ...]) -> tuple[Entry, tuple[Entry, ...]]:
     return entries[0], entries[1:]
 
 
-def _prove(session: Session, statements: tuple[str, ...]) -> str:
+def prove(session: Session, statements: Sequence[str]) -> tuple[str, dict[str, Any] | None, str | None]:
+    """Run a script in a clean session up to its last statement, and have that one planned.
+
+    Returns
+    -------
+    tuple
+        The text of its plan; the compiled plan, None where there is none; and why.
+
+    Raises
+    ------
+    SliceError
+        A statement does not run there.
+    """
     with clean_session(session) as clean:
         for text in statements[:-1]:
             _run(clean, text)
         try:
-            return explain(clean, statements[-1])
+            plan = explain(clean, statements[-1])
         except SdpError as error:
             raise SliceError(
                 f"the job's INSERT does not compile: {error.message}",
                 hint="if the output's table is an older one of yours, DROP it and promote again",
             ) from None
+        try:
+            return plan, compiled_plan(clean, statements[-1]), None
+        except PlanUnavailable as error:
+            return plan, None, error.message
 
 
 def _run(session: Session, text: str) -> None:

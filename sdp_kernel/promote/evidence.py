@@ -1,22 +1,16 @@
-"""What a query's run proves: whether it may be promoted, and the receipt that says so."""
+"""What a query's run proves: whether it may be promoted."""
 
 from __future__ import annotations
 
-import hashlib
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import NotValidated, UsageError
 from sdp_kernel.flink.ledger import text_hash
 from sdp_kernel.promote.functions import without_modules
-from sdp_kernel.promote.sink import check_topic
+from sdp_kernel.promote.sink import check_output
 from sdp_kernel.promote.slice import in_force
-from sdp_kernel.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
     from sdp_kernel.promote.slice import Slice
@@ -37,8 +31,8 @@ def check_kind(query: Query, to: str | None) -> None:
     kind = query.statement.kind
     if query.statement.is_query:
         if to is None:
-            raise UsageError("a SELECT needs an output topic", hint="add --to TOPIC")
-        check_topic(to)
+            raise UsageError("a SELECT needs an output", hint="add --to TOPIC, TABLE or s3://bucket/path")
+        check_output(to)
     elif kind not in {"INSERT", "STATEMENT SET"}:
         raise UsageError(
             f"a cell that ends in {kind} is not a job",
@@ -101,57 +95,3 @@ def check_since(query: Query, session: Session, part: Slice) -> None:
 
 def _again(query: Query) -> str:
     return f"run %%flinksql {query.name} again, then promote" if query.name else "run it again, then promote"
-
-
-def receipt(
-    query: Query,
-    session: Session,
-    statements: Iterable[str],
-    *,
-    job: str,
-    values: Mapping[str, str],
-    plan: str,
-    notebook: str | None,
-    root: Path,
-) -> dict[str, Any]:
-    """Return the record of what ran, as plain values.
-
-    Parameters
-    ----------
-    statements
-        The job's statements, as they are written.
-    plan
-        ``EXPLAIN CHANGELOG_MODE`` of the job's INSERT.
-    root
-        The repository: the notebook is named from there, or by its file name alone.
-    """
-    seen = query.statement.is_query
-    columns = [{"name": column.name, "type": column.type.sql()} for column in query.columns]
-    return {
-        "version": 1,
-        "job": job,
-        "cell": {"name": query.name, "sha256": query.cell_hash, "notebook": _relative(notebook, root)},
-        "statements": [hashlib.sha256(text.encode()).hexdigest() for text in statements],
-        "parameters": dict(sorted(values.items())),
-        "plan": {"sha256": hashlib.sha256(plan.encode()).hexdigest(), "of": "EXPLAIN CHANGELOG_MODE"},
-        "run": {
-            "state": query.state,
-            "job_id": query.job_id,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(query.started)),
-            "seconds": round(query.elapsed, 3),
-            "rows": len(query) if seen else None,
-            "changes": query.changes if seen else None,
-            "columns": columns if seen else None,
-        },
-        "versions": {"flink": session.gateway.info().get("version"), "sdp_kernel": __version__},
-    }
-
-
-def _relative(notebook: str | None, root: Path) -> str | None:
-    if notebook is None:
-        return None
-    path = root.__class__(notebook)
-    if not path.is_absolute():
-        return path.as_posix()
-    path, root = path.resolve(), root.resolve()
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name

@@ -21,6 +21,8 @@ _ALWAYS = frozenset(
 )
 #: Settings of the client that ran the cell: nothing of them reaches a job.
 _OF_THE_CLIENT = ("sql-client.", "sql-gateway.", "table.display.")
+#: The catalog and database a session begins in.
+_AT_FIRST = ("default_catalog", "default_database")
 _DOTS = 2  # in catalog.database.name
 
 
@@ -240,7 +242,7 @@ def check_places(ledger: tuple[Entry, ...], part: Slice) -> None:
     SliceError
         One was, and does not name its catalog and database.
     """
-    current = ("", "")
+    current = _AT_FIRST
     places: dict[int, tuple[str, str]] = {}
     for entry in ledger:
         if entry.kind == "USE":

@@ -3,68 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.errors import Blocked, RepositoryError
-from sdp_kernel.promote import evidence, render, sink, view
-from sdp_kernel.promote.compose import compose, values_of, with_profile
-from sdp_kernel.promote.lint import Finding, lint, lint_profile, lint_run
-from sdp_kernel.promote.slice import minimal
+from sdp_kernel.errors import RepositoryError
+from sdp_kernel.promote import evidence, freeze, render, several, view
+from sdp_kernel.promote import receipt as receipts
+from sdp_kernel.promote.apply import Actions, Applied, Where, apply, where
+from sdp_kernel.promote.change import Change, adapted, change_of
+from sdp_kernel.promote.compose import Composed, compose, values_of, with_profile
+from sdp_kernel.promote.lint import Draft, Finding, Means, Run, review
+from sdp_kernel.promote.outputs import Topic, lint_outputs, pieces_of, topic_files, topics_of
+from sdp_kernel.promote.slice import without_idle_settings
 from sdp_kernel.repository.git import Repository
 from sdp_kernel.repository.planned import PlannedFile
+from sdp_kernel.repository.receipt import is_evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
+    from sdp_kernel.connection import KafkaCluster
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
     from sdp_kernel.promote.request import Request
     from sdp_kernel.settings import Settings
-
-
-@dataclass(frozen=True)
-class Topic:
-    """The output topic that ``apply(run=True)`` makes sure of, and the table over it.
-
-    ``ddl`` is empty where the session has the table already.
-    """
-
-    name: str
-    alias: str
-    config: Mapping[str, str]
-    ddl: str
-
-
-@dataclass(frozen=True)
-class Actions:
-    """What applying needs from outside: to make a topic, to run a script, to declare a table."""
-
-    create_topic: Callable[[Topic], bool]
-    run: Callable[[str, str], str]
-    declare: Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What applying did. ``commit`` is the branch's commit; ``job_id`` the job started, if any."""
-
-    job: str
-    branch: str
-    commit: str
-    files: tuple[str, ...]
-    job_id: str | None = None
-    topic_created: str | None = None
-
-    def to_text(self) -> str:
-        """Say it in plain text."""
-        return view.applied_text(self)
-
-    def to_html(self) -> str:
-        """Say it in HTML."""
-        return view.applied_html(self)
 
 
 @dataclass(frozen=True)
@@ -81,10 +44,16 @@ class Plan:
         The evidence: what ran, with what result, in which versions.
     script
         What a session cluster runs, parameters filled in; it holds no secrets.
-    topic
-        The output topic of a SELECT; None where the cell names its own sink.
+    topics
+        The output topics of SELECTs; none where the cells name their own sinks.
+    declares
+        The tables that a SELECT's rows go to, as they are declared for the job.
     base, tip
         The commit built on, and the branch's own commit if it exists.
+    where
+        Where the job will run, and what is pushed to.
+    change
+        Of a job that the repository has: its SQL, its plan, its state; None for a new job.
     """
 
     job: str
@@ -93,12 +62,25 @@ class Plan:
     receipt: Mapping[str, Any]
     statements: tuple[str, ...]
     script: str = field(repr=False)
-    topic: Topic | None
+    topics: tuple[Topic, ...]
+    declares: tuple[str, ...] = field(repr=False)
     repository: Path
     branch: str
     base: str
     tip: str | None
     actions: Actions = field(repr=False, compare=False)
+    where: Where
+    change: Change | None = None
+
+    @property
+    def topic(self) -> Topic | None:
+        """The first output topic; None where there is none."""
+        return self.topics[0] if self.topics else None
+
+    @property
+    def touched(self) -> Mapping[str, tuple[str, ...]]:
+        """The other jobs that use a declaration which changes, by its file."""
+        return {file.path: file.touches for file in self.files if file.touches}
 
     @property
     def unchanged(self) -> bool:
@@ -114,21 +96,36 @@ class Plan:
         return view.plan_html(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as plain values."""
+        """Return the plan as plain values, the same for the same plan; the receipt's times aside."""
         return {
+            "version": 1,
             "job": self.job,
+            "repository": str(self.repository),
             "branch": self.branch,
             "base": self.base,
+            "tip": self.tip,
+            "unchanged": self.unchanged,
             "files": [dataclasses.asdict(file) for file in self.files],
+            "touched": {path: list(jobs) for path, jobs in self.touched.items()},
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
+            "blocked": any(finding.blocks for finding in self.findings),
+            "statements": list(self.statements),
+            "topics": [dataclasses.asdict(topic) for topic in self.topics],
+            "where": dataclasses.asdict(self.where),
+            "change": None if self.change is None else self.change.to_json(),
             "receipt": dict(self.receipt),
-            "topic": None if self.topic is None else self.topic.name,
         }
 
-    def apply(self, *, run: bool = False) -> Applied:
-        """Commit the files on the branch; with ``run``, start the job on the session cluster.
+    def apply(self, *, run: bool = False, push: bool = False) -> Applied:
+        """Commit the files on the branch; push it, and start the job, where that is asked for.
 
-        The output's table is then declared in the session as well, to look at.
+        Parameters
+        ----------
+        push
+            Push the branch, and offer it for review: by push options where the other side takes them.
+        run
+            Start the job on the session cluster; its output's topics are made before, and their tables
+            declared in the session, to look at.
 
         Raises
         ------
@@ -136,60 +133,37 @@ class Plan:
             A finding of severity error stands. Nothing is written.
         RepositoryError
             The repository changed since the plan, or git refused. Nothing is written.
+        PushFailed
+            The branch was not pushed, and no job was started; the commit stands.
         JobFailed
             The job does not run; the commit stands.
         """
-        errors = [finding for finding in self.findings if finding.severity == "error"]
-        if errors:
-            raise Blocked(
-                "; ".join(f"{finding.code} {finding.message}" for finding in errors),
-                hint="; ".join(finding.fix for finding in errors),
-            )
-        repository = Repository(self.repository)
-        repository.check()
-        if repository.base_for(self.branch) != (self.base, self.tip):
-            raise RepositoryError("the repository has moved on since this plan", hint="promote again")
-        written = {file.path: file.content for file in self.files if file.status != "same"}
-        if self.unchanged:
-            commit, written = self.tip or self.base, {}
-        else:
-            known = any(file.status != "new" for file in self.files if self.job in Path(file.path).stem)
-            verb = "Change" if known else "Add"
-            message = f"{verb} Flink SQL job {self.job}\n\nPromoted from {_origin(self.receipt)}."
-            commit = repository.commit(self.branch, written, message, base=self.base, tip=self.tip)
-        applied = Applied(self.job, self.branch, commit, tuple(written))
-        return self._run(applied) if run else applied
-
-    def _run(self, applied: Applied) -> Applied:
-        created = None
-        if self.topic is not None and self.actions.create_topic(self.topic):
-            created = self.topic.name
-        job_id = self.actions.run(self.script, self.job)
-        if self.topic is not None and self.topic.ddl:
-            self.actions.declare(self.topic.ddl)
-        return dataclasses.replace(applied, job_id=job_id, topic_created=created)
-
-
-def _origin(receipt: Mapping[str, Any]) -> str:
-    cell = f"cell {receipt['cell']['name']}" if receipt["cell"]["name"] else "a cell"
-    return f"{cell} of {receipt['cell']['notebook']}" if receipt["cell"]["notebook"] else cell
+        return apply(self, run=run, push=push)
 
 
 def build_plan(
-    query: Query,
+    query: Query | Sequence[Query],
     session: Session,
     request: Request,
     *,
     settings: Settings,
     actions: Actions,
     shared: str | None = None,
+    kafka: Mapping[str, KafkaCluster] | None = None,
+    witness: receipts.Witness | None = None,
 ) -> Plan:
-    """Plan the job definition of a query. Nothing is written anywhere.
+    """Plan the job definition of a query, or of several as one statement set. Nothing is written anywhere.
 
     Parameters
     ----------
+    query
+        Each has run, on its own; a SELECT's output is the request's.
     shared
         Where the session cluster reads Python files, if not on this machine.
+    kafka
+        The profile's Kafka clusters by alias: a job that the repository has is read with them.
+    witness
+        What is known of the runs beside the queries.
 
     Raises
     ------
@@ -203,87 +177,123 @@ def build_plan(
         The repository is dirty or diverged, or holds other content under these names.
     """
     job = render.check_job_name(request.job)
-    evidence.check_kind(query, request.to)
-    evidence.check_ran(query, session, request.current_text)
-    found = Repository.find(request.repository or settings.promote.repository or settings.root)
+    queries = several.queries_of(query)
+    outputs = several.targets(queries, request)
+    for number, (ran, to) in enumerate(zip(queries, outputs, strict=True)):
+        evidence.check_kind(ran, to)
+        evidence.check_ran(ran, session, request.text_now(number))
+    found = _repository(request, settings)
     found.check()
     branch = settings.promote.branch.format(job=job)
     base, tip = found.base_for(branch)
 
-    part, _ = minimal(session, query.statement.text, query.parameters)
-    evidence.check_since(query, session, part)
-    statement, output = query.statement.text, None
-    if query.statement.is_query:
-        output = sink.make(query, session, part, topic=request.to or "", key=request.key)
-        statement = sink.insert_text(query, output.table)
-        if not output.ddl:
-            part = sink.with_table(session, part, output)
+    pieces = pieces_of(queries, outputs, session, request)
+    sinks = tuple(piece.output for piece in pieces if piece.output is not None)
+    part, statement = several.joined(pieces, session.ledger.shaping)
+    values = values_of(part, pieces, session)
+    declares = tuple(sink.ddl for sink in sinks if sink.ddl)
+    part = without_idle_settings(session, part, statement, values, ddls=declares)
     part, left_out = with_profile(part, session.properties)
-    values = values_of(part, query, session)
-    composed = compose(
-        job, part, statement, output=output, values=values, settings=settings, session=session, shared=shared
+
+    def composed_of(draft: Draft) -> Composed:
+        return compose(
+            job, draft.part, draft.statement, outputs=sinks, values=draft.values, settings=settings,
+            session=session, shared=shared,
+        )  # fmt: skip
+
+    reviewed = review(
+        Draft(statement, part, values),
+        composed_of,
+        run=Run(
+            tuple((piece.query, piece.output) for piece in pieces),
+            left_out,
+            tuple(lint_outputs(sinks, part, session)),
+        ),
+        means=Means.of(job, queries, settings=settings.lint, fragments=session.fragments),
+        fix=request.fix,
     )
-    receipt = evidence.receipt(
-        query,
-        session,
-        composed.texts,
-        job=job,
-        values=values,
-        plan=composed.plan,
-        notebook=request.notebook,
-        root=found.root,
-    )
-    if composed.python:
-        receipt["python"] = {
-            path: hashlib.sha256(text.encode()).hexdigest() for path, text in composed.python.items()
-        }
-    findings = (
-        *lint_run(query, output, part.entries),
-        *lint(statement, part.entries, updating=query.updating, plan=composed.plan),
-        *lint_profile(left_out),
-    )
-    receipt["findings"] = [
-        {"code": finding.code, "severity": finding.severity, "message": finding.message}
-        for finding in findings
-    ]
+    composed, values = reviewed.composed, dict(reviewed.draft.values)
+    topics = topics_of(sinks, part, session, request, actions.partitions)
+    receipt = receipts.of_job(
+        queries, session, composed, job=job, values=values, notebook=request.notebook, root=found.root,
+        witness=witness,
+    )  # fmt: skip
+    receipt |= reviewed.receipt()
     contents = {
         **composed.contents,
         **composed.python,
-        f"sql/jobs/{job}.receipt.json": render.receipt(receipt),
+        **topic_files(topics, settings.promote, known=lambda path: found.read(base, path) is not None),
+        **receipts.plan_file(composed, job),
     }
-    files = tuple(_planned(found, base, path, content) for path, content in contents.items())
-    _check_conflicts(found, base, job, files, replace=request.replace)
-    topic = Topic(output.topic, output.alias, output.topic_config, output.ddl) if output else None
+    change = change_of(
+        found, base, job, composed.statements, receipt["cell"], session=session, kafka=kafka or {},
+        functions=shared, module_source=settings.promote.module_source, pulled=request.pulled,
+    )  # fmt: skip
+    contents = adapted(contents, found, base, job, change)
+    frozen = freeze.of_request(job, contents, request, actions.freezing)
+    receipt |= {"tests": frozen.receipt} if frozen is not None else {}
+    contents |= receipts.receipt_file(receipt, contents, job)
+    contents |= frozen.files if frozen is not None else {}
+    files = tuple(_planned(found, base, path, content, job) for path, content in contents.items())
+    _check_conflicts(found, base, job, files, replace=request.replace, change=change)
     return Plan(
         job=job,
         files=files,
-        findings=findings,
+        findings=reviewed.findings,
         receipt=receipt,
         statements=composed.statements,
         script=composed.script,
-        topic=topic if topic is not None and topic.name else None,
+        topics=topics,
+        declares=declares,
         repository=found.root,
         branch=branch,
         base=base,
         tip=tip,
         actions=actions,
+        where=where(found, branch, actions, settings.promote.session_cluster),
+        change=change,
     )
 
 
-def _planned(repository: Repository, base: str, path: str, content: str) -> PlannedFile:
-    return PlannedFile.against(repository.read(base, path), path, content)
+def _repository(request: Request, settings: Settings) -> Repository:
+    """Find the repository; one around the project's directory is not meant unless it is named."""
+    named = request.repository or settings.promote.repository
+    found = Repository.find(named or settings.root)
+    if named is None and settings.file is not None and settings.root.resolve() != found.root.resolve():
+        raise RepositoryError(
+            f"{settings.root} has an sdp.toml, and is inside another repository: {found.root}",
+            hint=f"git init {settings.root}, or name the one that is meant: [promote] repository",
+        )
+    return found
+
+
+def _planned(repository: Repository, base: str, path: str, content: str, job: str) -> PlannedFile:
+    file = PlannedFile.against(repository.read(base, path), path, content)
+    if file.status != "changed" or file.path.startswith(("sql/jobs/", "terraform/")):
+        return file
+    users = _users(repository, base, path)
+    return dataclasses.replace(file, touches=tuple(user for user in users if user != job))
 
 
 def _check_conflicts(
-    repository: Repository, base: str, job: str, files: tuple[PlannedFile, ...], *, replace: bool
+    repository: Repository,
+    base: str,
+    job: str,
+    files: tuple[PlannedFile, ...],
+    *,
+    replace: bool,
+    change: Change | None,
 ) -> None:
     for file in files:
-        if file.status != "changed" or file.path.endswith(".receipt.json") or replace:
+        if file.status != "changed" or is_evidence(file.path) or freeze.is_test(file.path) or replace:
+            continue
+        if change is not None and change.covers(file.path, _users(repository, base, file.path), job):
             continue
         if file.path.startswith(("sql/jobs/", "terraform/")):
             raise RepositoryError(
-                f"the repository has a job {job} with other content",
-                hint="choose another name, or --replace it",
+                f"the repository has a job {job} with other content"
+                + (f", from {change.origin}" if change is not None else ""),
+                hint=f"choose another name, %promote --from-job {job} to go on from it, or --replace it",
                 detail=file.diff,
             )
         users = _users(repository, base, file.path)

@@ -38,6 +38,9 @@ class Request:
         Codes of findings to mend: ``sdp_kernel.promote.lint.check_fix``.
     partitions, retention
         Of a new topic: their number, and for how long it keeps records (``7 d``).
+    with_test
+        Freeze a test, of the newest ``test_rows`` records of each source; ``test_ignore`` are columns of the
+        output that it does not compare.
     """
 
     job: str
@@ -53,6 +56,9 @@ class Request:
     partitions: int | None = None
     fix: tuple[str, ...] = ()
     retention: str | None = None
+    with_test: bool = False
+    test_rows: int | None = None
+    test_ignore: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -116,6 +116,7 @@ def minimal(session: Session, statement: str, parameters: Mapping[str, str]) -> 
         raise _refusal(session, found, error) from None
     part = search.smallest(found, plan)
     check_places(ledger, part)
+    search.check_same(part, plan)
     frames = [entry.target for entry in part.declarations if is_frame(entry)]
     if frames:
         raise SliceError(
@@ -166,6 +167,38 @@ class _Search:
         with clean_session(self._session) as clean:
             replay(clean, part.entries)
             return explain(clean, self._statement, self._parameters)
+
+    def check_same(self, part: Slice, plan: str) -> None:
+        """Refuse a slice that gives another job than the session's own: what it reads was changed since.
+
+        A view, or a table LIKE another, keeps what that was when it was made; run again, it does not.
+
+        Raises
+        ------
+        SliceError
+            The plan is another, or a table is.
+        """
+        mine = self._session.runner()
+        ours = [explain(self._session, self._statement, self._parameters)]
+        if ours[0] != plan:
+            ours.append(explain(self._session, self._statement, self._parameters))
+            if ours[0] == ours[1]:  # else it is another each time
+                raise SliceError(
+                    "the session's statements, run again, give the query another plan than it has here",
+                    hint="what its views read was changed after they were made: CREATE them again",
+                )
+        like = [declared_name(g) for g in part.objects if "LIKE" in {t.upper for t in significant(g[0].text)}]
+        if not any(like):
+            return
+        with clean_session(self._session) as clean:
+            replay(clean, part.entries)
+            for name in filter(None, like):
+                show = f"SHOW CREATE TABLE {name}"
+                if mine.text(show) != clean.runner().text(show):
+                    raise SliceError(
+                        f"the table {name} was made LIKE one that was changed afterwards",
+                        hint=f"CREATE {name} again, and run the query again",
+                    )
 
     def smallest(self, part: Slice, plan: str) -> Slice:
         """Return the slice without the objects, ALTERs and surroundings the plan is the same without."""

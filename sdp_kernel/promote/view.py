@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment
 
+from sdp_kernel.promote import change_view
+from sdp_kernel.repository.receipt import is_evidence
+from sdp_kernel.repository.report import facts
+
 if TYPE_CHECKING:
-    from sdp_kernel.promote.plan import Applied, Plan
+    from sdp_kernel.promote.apply import Applied
+    from sdp_kernel.promote.plan import Plan
 
 _environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
@@ -19,20 +24,28 @@ _PLAN = _environment.from_string(
 .sdp-plan .dim{color:var(--jp-ui-font-color2,#616161)}
 .sdp-plan .error{color:var(--jp-error-color1,#c62828);font-weight:600}
 .sdp-plan .warning{color:var(--jp-warn-color0,#b45f06);font-weight:600}
-.sdp-plan .new,.sdp-plan .add{color:var(--jp-success-color1,#2e7d32)}
+.sdp-plan .new,.sdp-plan .add,.sdp-plan .fixed{color:var(--jp-success-color1,#2e7d32)}
 .sdp-plan .changed{color:var(--jp-warn-color0,#b45f06)}
 .sdp-plan .del{color:var(--jp-error-color1,#c62828)}
 .sdp-plan pre{margin:2px 0 6px;padding:6px 10px;border:1px solid var(--jp-border-color2,#ddd);border-radius:4px;overflow:auto;max-height:320px;background:transparent}
+.sdp-plan table{border-collapse:collapse;margin:2px 0;background:transparent}
+.sdp-plan th,.sdp-plan td{text-align:left;vertical-align:top;padding:0 12px 0 0;border:0;background:transparent;font-weight:400;white-space:normal;max-width:none}
+.sdp-plan th{color:var(--jp-ui-font-color2,#616161);white-space:nowrap}
+.sdp-plan tr,.sdp-plan tbody tr:nth-child(even),.sdp-plan tbody tr:hover{background:transparent}
+.sdp-plan summary{cursor:pointer}
 .sdp-plan ul{margin:2px 0 6px;padding-left:20px}
 </style><div class="sdp-plan">
 <h4>Job {{ plan.job }} <span class="dim">→ branch {{ plan.branch }} of {{ plan.repository.name }}</span></h4>
-<div class="dim">{{ evidence }}</div>
-{% if plan.topic %}<div>Output topic <code>{{ plan.topic.name }}</code>
-{% for key, value in plan.topic.config.items() %}, {{ key }} {{ value }}{% endfor %}</div>{% endif %}
+<div>{{ evidence }}</div>
+<table>{% for name, value in places %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table>
+<details><summary class="dim">evidence</summary><table>
+{% for name, value in facts %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>
+{% endfor %}</table></details>
 {% if plan.findings %}<ul>{% for f in plan.findings %}
-<li><span class="{{ f.severity }}">{{ f.code }}</span> {{ f.message }} <span class="dim">— {{ f.fix }}</span></li>
+<li><span class="{{ f.label }}">{{ f.code }}</span> {{ f.message }} <span class="dim">— {{ f.advice }}</span></li>
 {% endfor %}</ul>{% endif %}
-{% for file in plan.files %}<details><summary><code>{{ file.path }}</code> <span class="{{ file.status }}">{{ file.status }}</span></summary>
+{{ change }}
+{% for file in plan.files %}<details><summary><code>{{ file.path }}</code> <span class="{{ file.status }}">{{ file.status }}</span>{% if file.touches %} <span class="warning">touches {{ file.touches|join(', ') }}</span>{% endif %}</summary>
 <pre>{% for line in file.diff.splitlines() %}<span class="{{ 'add' if line.startswith('+') else 'del' if line.startswith('-') else 'dim' }}">{{ line }}</span>
 {% endfor %}</pre></details>{% endfor %}
 </div>"""
@@ -40,7 +53,8 @@ _PLAN = _environment.from_string(
 
 _APPLIED = _environment.from_string(
     """<div style="font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif)">
-{% for line in lines %}<div>{{ line }}</div>{% endfor %}</div>"""
+{% for line in lines %}<div>{{ line }}</div>{% endfor %}
+{% if url %}<div>Review: <a href="{{ url }}" target="_blank" rel="noopener noreferrer">{{ url }}</a></div>{% endif %}</div>"""
 )
 
 
@@ -50,38 +64,79 @@ def _evidence(plan: Plan) -> str:
     return f"Evidence: {seen}{run['state']} in {run['seconds']:.1f} s on Flink {plan.receipt['versions']['flink']}"
 
 
+def _places(plan: Plan) -> list[tuple[str, str]]:
+    """Say where the job goes, and what is made for it there."""
+    there = plan.where
+    found = []
+    for topic in plan.topics:
+        config = "".join(f", {key} {value}" for key, value in topic.config.items())
+        made = f", made with {topic.partitions} partition{'s' * (topic.partitions != 1)}" if topic.new else ""
+        found.append(("output topic", f"{topic.name} on {topic.alias}{made}{config}"))
+    found.append(
+        ("runs on", f"{there.runs_on}, with --run; the session cluster {there.deployed_on}, by Terraform")
+    )
+    if there.remote is not None:
+        found.append(("pushed to", f"{there.remote} with --push, for review into {there.target}"))
+    else:
+        found.append(("pushed to", "nothing: the repository has no remote"))
+    return found
+
+
 def plan_html(plan: Plan) -> str:
     """Show a plan as HTML."""
-    return _PLAN.render(plan=plan, evidence=_evidence(plan))
+    return _PLAN.render(
+        plan=plan,
+        change=change_view.html(plan.change),
+        evidence=_evidence(plan),
+        places=_places(plan),
+        facts=facts(plan.receipt),
+    )
 
 
 def plan_text(plan: Plan) -> str:
     """Show a plan as text."""
     lines = [f"Job {plan.job} → branch {plan.branch} of {plan.repository.name}", _evidence(plan)]
-    if plan.topic is not None:
-        config = "".join(f", {key} {value}" for key, value in plan.topic.config.items())
-        lines.append(f"Output topic {plan.topic.name}{config}")
-    lines += [f"{f.severity:<8}{f.code} {f.message} — {f.fix}" for f in plan.findings]
+    lines += [f"{name:<14}{value}" for name, value in (*_places(plan), *facts(plan.receipt))]
+    lines += [f"{f.label:<8}{f.code} {f.message} — {f.advice}" for f in plan.findings]
+    lines += change_view.lines(plan.change)
     for file in plan.files:
-        lines.append(f"{file.status:<8}{file.path}")
-        if file.status == "changed":
+        touches = f" (touches {', '.join(file.touches)})" if file.touches else ""
+        lines.append(f"{file.status:<8}{file.path}{touches}")
+        if file.status == "changed" and not is_evidence(file.path):
             lines += [f"        {line}" for line in file.diff.splitlines()]
     return "\n".join(lines)
 
 
 def _lines(applied: Applied) -> list[str]:
     if applied.files:
+        many = "s" * (len(applied.files) != 1)
         lines = [
-            f"Committed {applied.commit[:10]} on {applied.branch}: {len(applied.files)} file{'s' * (len(applied.files) != 1)}."
+            f"Committed {applied.commit[:10]} on {applied.branch}: {len(applied.files)} file{many}.",
+            f"To look at it: git switch {applied.branch}",
         ]
-        lines.append(f"To look at it: git switch {applied.branch}")
-        lines.append(f"To offer it for review: git push -u origin {applied.branch} -o merge_request.create")
     else:
         lines = [f"{applied.job} is in the repository already, unchanged."]
+    lines += _pushed(applied)
     if applied.topic_created:
         lines.append(f"Created topic {applied.topic_created}.")
     if applied.job_id:
         lines.append(f"Running on the session cluster: job {applied.job_id}.")
+    return lines
+
+
+def _pushed(applied: Applied) -> list[str]:
+    done, remote = applied.pushed, applied.remote
+    if done is None:
+        if not applied.files or remote is None:
+            return []
+        create = " -o merge_request.create" * (remote.kind == "gitlab")
+        return [f"To offer it for review: git push -u {remote.name} {applied.branch}{create}, or --push"]
+    what = "Pushed" if done.new else "Already pushed:"
+    lines = [f"{what} {done.branch} to {done.remote} ({done.url}), for review into {done.target}."]
+    if done.asked:
+        lines.append("The merge request was asked for by push options.")
+    if done.review_url:
+        lines.append(f"Review: {done.review_url}")
     return lines
 
 
@@ -92,4 +147,5 @@ def applied_text(applied: Applied) -> str:
 
 def applied_html(applied: Applied) -> str:
     """Say as HTML what applying did."""
-    return _APPLIED.render(lines=_lines(applied))
+    url = applied.pushed.review_url if applied.pushed else None
+    return _APPLIED.render(lines=[line for line in _lines(applied) if not url or url not in line], url=url)

@@ -10,19 +10,25 @@ import contextlib
 import dataclasses
 import threading
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel import settings as settings_
-from sdp_kernel.errors import NotValidated, StatementError
+from sdp_kernel.errors import NotValidated, StatementError, TopicNotFound
+from sdp_kernel.repository.command import without_credentials
+from sdp_kernel.workbench.change_side import ChangeSide
 from sdp_kernel.workbench.deploy_side import DeploySide
+from sdp_kernel.workbench.evidence_side import EvidenceSide
 from sdp_kernel.workbench.kafka_side import KafkaSide
 from sdp_kernel.workbench.opening import open_session
+from sdp_kernel.workbench.running_side import RunningSide
 from sdp_kernel.workbench.session_clusters import clusters
 from sdp_kernel.workbench.sql_side import SqlSide
+from sdp_kernel.workbench.testing_side import TestingSide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from typing_extensions import Self
@@ -95,7 +101,7 @@ def _fragments(profile: settings_.Profile) -> dict[str, str]:
     }
 
 
-class Workbench(KafkaSide, SqlSide, DeploySide):
+class Workbench(KafkaSide, SqlSide, DeploySide, ChangeSide, TestingSide, EvidenceSide, RunningSide):
     """One profile, opened: its gateway session, its Kafka clusters, its queries.
 
     Parts are opened when first used. Also a context manager.
@@ -123,6 +129,7 @@ class Workbench(KafkaSide, SqlSide, DeploySide):
         self._session: Session | None = None
         self._opening = threading.RLock()
         self.queries: dict[str, Query] = {}
+        self._pulled = {}
 
     def __enter__(self) -> Self:
         return self
@@ -131,10 +138,14 @@ class Workbench(KafkaSide, SqlSide, DeploySide):
         self.close()
 
     def __repr__(self) -> str:
+        return f"<Workbench {self.place}>"
+
+    @property
+    def place(self) -> str:
+        """The profile, and where it works: ``local: embedded stack``."""
         kubernetes = self._profile.kubernetes
         where = f"{kubernetes.namespace}/{kubernetes.deployment}" if kubernetes else self._profile.gateway
-        where = where or "embedded stack"
-        return f"<Workbench {self._profile.name}: {where}>"
+        return f"{self._profile.name}: {without_credentials(where or 'embedded stack')}"
 
     @property
     def stack(self) -> Stack:
@@ -239,74 +250,125 @@ class Workbench(KafkaSide, SqlSide, DeploySide):
 
     def promote(
         self,
-        query: Query | str,
+        query: Query | str | Sequence[Query | str],
         *,
         job: str,
-        to: str | None = None,
+        to: str | Sequence[str] | None = None,
         key: Sequence[str] | None = None,
         repository: Path | None = None,
-        current_text: str | None = None,
+        current_text: str | Sequence[str | None] | None = None,
         notebook: str | None = None,
         replace: bool = False,
+        format: str | None = None,  # noqa: A002 - the option's name
+        partition_by: Sequence[str] = (),
+        partitions: int | None = None,
+        retention: str | None = None,
+        with_test: bool = False,
+        test_rows: int | None = None,
+        test_ignore: Sequence[str] = (),
+        fix: Sequence[str] | bool = False,
+        from_savepoint: str | None = None,
+        allow_non_restored_state: bool = False,
     ) -> Plan:
         """Plan the job definition of a validated query. Nothing is written: ``plan.apply()`` does.
 
         Parameters
         ----------
         query
-            A query of this workbench, or its name.
+            A query of this workbench, or its name; several become one job, a statement set.
         job
             The job's name, a Kubernetes name.
         to
-            The output topic of a SELECT.
+            The output of a SELECT: a topic, a table, or a path of files such as ``s3://bucket/path``; for
+            several, one for each SELECT in their order.
         key
             The output's key columns, where the planner's own are not wanted.
         current_text
-            The cell's text as it stands now, where it is known.
+            The cell's text as it stands now, where it is known; for several, one for each.
+        format, partition_by
+            Of files: ``parquet``, ``json``, ``csv`` or ``debezium-json``; the columns that make folders.
+        with_test, test_rows, test_ignore
+            Freeze a test of the newest records of each source (50 by default), masked; columns of the output
+            that it does not compare.
+        partitions, retention
+            Of a new topic: as many as the largest that is read, and Kafka's default, where not given.
+        fix
+            Codes of findings to mend in what is written; True for all that can be.
+        from_savepoint, allow_non_restored_state
+            Where the state of ``apply(run=True)`` comes from: a savepoint's path, or a query or job that is
+            stopped for it; and whether state without a place in the job is left out.
 
         Raises
         ------
         NotValidated, SliceError, UsageError, RepositoryError
             As their names say; nothing has been written.
         """
-        from sdp_kernel.deploy.session_cluster import run_sql_job  # noqa: PLC0415
-        from sdp_kernel.promote import Actions, Request, build_plan  # noqa: PLC0415
+        from sdp_kernel.promote import Actions, Request, build_plan, check_fix  # noqa: PLC0415
 
-        if isinstance(query, str):
-            if query not in self.queries:
-                known = ", ".join(sorted(self.queries)) or "none"
-                raise NotValidated(
-                    f"no cell named {query!r} has run", hint=f"run %%flinksql {query} first; known: {known}"
-                )
-            query = self.queries[query]
+        named = list(query) if isinstance(query, Sequence) and not isinstance(query, str) else [query]
+        queries = [self._ran(found) if isinstance(found, str) else found for found in named]
         session = self.session
 
         def run(script: str, name: str) -> str:
-            return run_sql_job(self.jobmanager, script, name=name)
+            return self.start_promoted(
+                script, name, savepoint=from_savepoint, allow_non_restored_state=allow_non_restored_state
+            )
 
         def declare(ddl: str) -> None:
             with contextlib.suppress(StatementError):
                 session.execute(ddl)
 
         def create_topic(topic: Topic) -> bool:
-            return self.cluster(topic.alias).create_topic(topic.name, config=dict(topic.config))
+            return self.cluster(topic.alias).create_topic(
+                topic.name, topic.partitions, config=dict(topic.config)
+            )
+
+        def count(alias: str, topic: str) -> int | None:
+            try:
+                return len(self.cluster(alias).partitions(topic))
+            except TopicNotFound:
+                return None
 
         return build_plan(
-            query,
+            queries,
             session,
             Request(
                 job=job,
-                to=to,
+                to=to if to is None or isinstance(to, str) else tuple(to),
                 key=tuple(key) if key else None,
                 repository=repository,
-                current_text=current_text,
+                current_text=tuple(current_text)
+                if current_text is not None and not isinstance(current_text, str)
+                else current_text,
                 notebook=notebook,
                 replace=replace,
+                format=format,
+                partition_by=tuple(partition_by),
+                partitions=partitions,
+                retention=retention,
+                with_test=with_test,
+                test_rows=test_rows,
+                test_ignore=tuple(test_ignore),
+                fix=check_fix(fix),
+                pulled=self._pulled[job].fingerprint if job in self._pulled else None,
             ),
             settings=self.settings,
-            actions=Actions(create_topic=create_topic, run=run, declare=declare),
+            actions=Actions(
+                create_topic=create_topic, run=run, declare=declare, partitions=count, may_run=self.may_run,
+                place=self.place, freezing=self.freezing,
+            ),
             shared=self.profile.functions,
+            kafka=self.profile.kafka,
+            witness=self.witness,
         )
+
+    def _ran(self, name: str) -> Query:
+        if name not in self.queries:
+            known = ", ".join(sorted(self.queries)) or "none"
+            raise NotValidated(
+                f"no cell named {name!r} has run", hint=f"run %%flinksql {name} first; known: {known}"
+            )
+        return self.queries[name]
 
     @property
     def functions(self) -> Functions:
