@@ -1,5 +1,4 @@
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +10,8 @@ from sdp_kernel.flink.query import Query
 from sdp_kernel.flink.rows import Rows
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote.compose import values_of, with_profile
-from sdp_kernel.promote.evidence import check_kind, check_ran, check_since, receipt
+from sdp_kernel.promote.evidence import check_kind, check_ran, check_since
+from sdp_kernel.promote.several import Piece
 from sdp_kernel.promote.slice import Slice, in_force
 
 JOB = "a" * 32
@@ -53,6 +53,10 @@ class Desk:
                 self.ledger.record(statement, cell=name, source=text, parameters=params or {})
             time.sleep(0.002)
         return query
+
+
+def pieces(query):
+    return (Piece(query, Slice((), ()), query.statement.text),)
 
 
 @pytest.mark.parametrize("state", ["finished", "limit", "timeout", "interrupted"])
@@ -138,7 +142,7 @@ def test_other_objects_may_change_after_it():
 @pytest.mark.parametrize(
     ("text", "to", "says"),
     [
-        ("SELECT 1", None, "needs an output topic"),
+        ("SELECT 1", None, "needs an output"),
         ("SELECT 1", "a b", "is not a topic name"),
         ("INSERT INTO o SELECT 1", "p", "names its own output"),
         ("CREATE TABLE t (x INT)", None, "is not a job"),
@@ -153,31 +157,6 @@ def test_what_cannot_be_a_job_is_refused(text, to, says):
 def test_an_insert_s_own_output_may_be_named():
     check_kind(Desk().run("INSERT INTO o SELECT 1"), "o")
     check_kind(Desk().run("INSERT INTO o SELECT 1"), None)
-
-
-@pytest.mark.parametrize(
-    ("notebook", "shown"),
-    [("lab/a.ipynb", "lab/a.ipynb"), ("/team/lab/a.ipynb", "lab/a.ipynb"), ("/home/ada/a.ipynb", "a.ipynb"), (None, None)],
-)  # fmt: skip
-def test_a_receipt_names_the_notebook_and_no_place_outside_the_repository(notebook, shown):
-    desk = Desk()
-    query = desk.run("SELECT 1")
-    found = receipt(
-        query, desk, ["SELECT 1"], job="j", values={}, plan="p", notebook=notebook, root=Path("/team")
-    )
-    assert found["cell"] == {"name": "q", "sha256": query.cell_hash, "notebook": shown}
-    assert found["versions"]["flink"] == "2.3.0"
-
-
-def test_a_receipt_is_the_same_for_the_same_run():
-    desk = Desk()
-    query = desk.run("SELECT 1")
-    one, two = (
-        receipt(query, desk, ["SELECT 1"], job="j", values={"b": "1", "a": "2"}, plan="p", notebook=None, root=Path("/t"))
-        for _ in range(2)
-    )  # fmt: skip
-    assert one == two
-    assert list(one["parameters"]) == ["a", "b"]
 
 
 def test_the_profile_s_planner_settings_go_with_the_job_and_others_stay():
@@ -204,7 +183,7 @@ def test_values_come_from_each_statement_s_own_run_and_from_the_profile():
     desk = Desk(zone="UTC")
     desk.run("CREATE TABLE t (x INT) WITH ('topic' = '${topic}', ${kafka.main})", params={"topic": "orders"})
     query = desk.run("SELECT '${zone}' FROM t WHERE x > ${n}", params={"n": "3", "zone": "UTC"})
-    assert values_of(in_force(desk.ledger.shaping), query, desk) == {
+    assert values_of(in_force(desk.ledger.shaping), pieces(query), desk) == {
         "topic": "orders",
         "n": "3",
         "zone": "UTC",
@@ -216,7 +195,7 @@ def test_one_name_with_two_values_is_refused():
     desk.run("CREATE VIEW v AS SELECT ${n} AS x")
     query = desk.run("SELECT * FROM v WHERE x < ${n}", params={"n": "4"})
     with pytest.raises(SliceError, match=r"\$\{n\} had another value"):
-        values_of(in_force(desk.ledger.shaping), query, desk)
+        values_of(in_force(desk.ledger.shaping), pieces(query), desk)
 
 
 @pytest.mark.parametrize("name", ["kafka", "a.b"])
@@ -224,4 +203,4 @@ def test_a_name_that_cannot_be_an_argument_is_refused(name):
     desk = Desk()
     query = desk.run(f"SELECT ${{{name}}}", params={name: "1"})
     with pytest.raises(UsageError, match="cannot be a parameter of a job"):
-        values_of(in_force(()), query, desk)
+        values_of(in_force(()), pieces(query), desk)
