@@ -12,73 +12,23 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.errors import JobFailed, SdpError, SqlError, UsageError
+from sdp_kernel.errors import JobFailed, UsageError
 from sdp_kernel.flink.jobs import TERMINAL
-from sdp_kernel.flink.session import Session
-from sdp_kernel.kafka.admin import delete_topic
-from sdp_kernel.repository import retarget, shadow_view
-from sdp_kernel.repository.reach import SERVERS, Reach, places
+from sdp_kernel.repository import shadow_view
+from sdp_kernel.repository.reach import Reach
+from sdp_kernel.repository.shadow_side import Host, Run, Side
 from sdp_kernel.repository.tables import FinalTable, TableDiff, diff, final_table
-from sdp_kernel.repository.testing.hints import without
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    import pyarrow as pa
-
-    from sdp_kernel.connection import KafkaCluster
-    from sdp_kernel.flink.jobs import JobManager
     from sdp_kernel.repository.versions import Version
 
+__all__ = ["Host", "Run", "Shadow", "shadow"]
 PREFIX = "sdp-shadow"
 LABELS = ("old", "new")
-_A_DAY_MS = 86_400_000
-_POLL_S, _CANCEL_S = 0.25, 20.0
+_POLL_S = 0.25
 _LONGEST_NAME = 60
-_IN_MEMORY = "default_catalog"
-_JOBS = ("INSERT", "STATEMENT SET")
-#: What a shadow of a job may carry out before its last statement: it changes a session and nothing else.
-_HARMLESS = frozenset(
-    {
-        f"{verb} {what}"
-        for verb in ("CREATE", "ALTER", "DROP")
-        for what in ("TABLE", "VIEW", "FUNCTION", "MODEL")
-    }
-    | {"CREATE CATALOG", "CREATE DATABASE", "SET", "RESET", "USE", "ADD JAR", "LOAD", "UNLOAD"}
-)
-#: For the two runs alone: to fail at once, and to let the one begin before the other has ended.
-_CONFIG = {"restart-strategy.type": "none", "table.dml-sync": "false"}
-
-
-@dataclass(frozen=True)
-class Host:
-    """Where a shadow run takes place.
-
-    ``session`` is one to be like: its gateway, its cluster and its properties. ``mask`` is applied to the
-    rows that are shown, ``say`` takes a line about each step.
-    """
-
-    session: Session
-    kafka: Mapping[str, KafkaCluster]
-    mask: Callable[[pa.Table], pa.Table]
-    say: Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A version's run. ``state_bytes`` is that of its last checkpoint; None where there was none."""
-
-    label: str
-    called: str
-    job_id: str
-    seconds: float
-    records: int
-    state_bytes: int | None
-
-    @property
-    def rate(self) -> float:
-        """Records read a second, from submission to the end."""
-        return self.records / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +64,9 @@ class Shadow:
     def to_html(self) -> str:
         """Show it as HTML; everything in it is escaped."""
         return shadow_view.html(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -154,7 +107,7 @@ def shadow(
         raise UsageError(f"{records} records cannot be compared", hint="--records takes a number from 1")
     reach = Reach(host.kafka, records, since, time.time_ns() // 1_000_000)
     stamp = uuid.uuid4().hex[:8]
-    sides = [_Side(label, version, host) for label, version in zip(LABELS, (old, new), strict=True)]
+    sides = [Side(label, version, host) for label, version in zip(LABELS, (old, new), strict=True)]
     for side in sides:
         side.aim(reach, f"{PREFIX}-{old.job.name[:_LONGEST_NAME]}-{stamp}-{side.label}")
     with contextlib.ExitStack() as ending:
@@ -182,184 +135,7 @@ def shadow(
     )
 
 
-class _Side:
-    """One of the two versions: its session, its throw-away topics, its job."""
-
-    def __init__(self, label: str, version: Version, host: Host) -> None:
-        self.label, self.version = label, version
-        self.statements = _checked(version)
-        self.tables = retarget.tables(self.statements)
-        self.sinks = tuple(table for table in self.tables if table.is_sink)
-        _check_tables(version, self.statements, self.tables)
-        self.topics: dict[retarget.JobTable, tuple[str, str]] = {}
-        self.texts: tuple[str, ...] = ()
-        self.records = 0
-        self.job_id = ""
-        self._host = host
-        self._made: list[tuple[str, str]] = []
-
-    def open(self) -> None:
-        """Open the session; nothing is asked of the gateway yet."""
-        like = self._host.session
-        self.session = Session(
-            like.gateway.url,
-            jobmanager=like.jobmanager.url if like.jobmanager else None,
-            properties=like.properties,
-            veiled=like.veiled,
-            notify=self._host.say,
-        )
-
-    @property
-    def jobmanager(self) -> JobManager:
-        """The cluster's JobManager."""
-        found = self.session.jobmanager
-        if found is None:
-            raise UsageError("the profile has no JobManager", hint="set jobmanager in sdp.toml")
-        return found
-
-    def aim(self, reach: Reach, prefix: str) -> None:
-        """Point the sources to the offsets and the sinks to topics; nothing is made yet."""
-        changes = {table: reach.of_source(table) for table in self.tables if table.is_source}
-        servers = [table.options[SERVERS] for table in self.tables if SERVERS in table.options]
-        servers += [known.bootstrap_servers for known in reach.kafka.values()]
-        for number, table in enumerate(self.sinks):
-            place = table.options.get(SERVERS) or next(iter(servers), "")
-            if not place:
-                raise UsageError(
-                    f"there is no Kafka for a throw-away topic of {table.name}",
-                    hint="name a cluster in the profile: [profiles.NAME.kafka.main]",
-                )
-            topic = f"{prefix}-{number}"
-            self.topics[table] = (place, topic)
-            changes[table] = reach.of_sink(table, topic, place)
-        self.records = sum(_count(reach, table) for table in self.tables if table.is_source)
-        texts = retarget.retarget(self.statements, changes)
-        self.texts = tuple(without(text, places) for text in texts)
-
-    def make_topics(self, reach: Reach) -> None:
-        """Make the throw-away topics; their records go after a day, whatever happens to this process."""
-        for servers, topic in self.topics.values():
-            self._made.append((servers, topic))
-            reach.cluster(servers).create_topic(
-                topic, config={"retention.ms": str(_A_DAY_MS)}, exist_ok=False
-            )
-
-    def declare(self) -> None:
-        """Carry out all statements but the last."""
-        if self.session.runner().table("SHOW TABLES"):
-            raise UsageError(
-                "a new session of the gateway has tables already: its catalog keeps them, and changes too",
-                hint="a shadow run needs a gateway whose default catalog is in memory",
-            )
-        for text in self.texts[:-1]:
-            try:
-                self.session.runner().text(text)
-            except SqlError as error:
-                raise UsageError(
-                    f"{self.label} ({self.version.called}) does not run: {error.message}",
-                    hint=error.hint or "mend its SQL, and try again",
-                    detail=error.detail or text,
-                ) from None
-
-    def start(self) -> None:
-        """Start the job."""
-        name = f"sdp shadow {self.version.job.name} {self.label}"
-        query = self.session.execute(
-            self.texts[-1].replace("${", "$${"), config={**_CONFIG, "pipeline.name": name}
-        )
-        self.job_id = query.job_id or ""
-        if query.state != "submitted":
-            raise KeyboardInterrupt
-
-    def measured(self) -> Run:
-        """Return what the JobManager says of the run."""
-        detail = self.jobmanager.detail(self.job_id)
-        checkpoints = self.jobmanager.checkpoints(self.job_id)
-        return Run(
-            self.label,
-            self.version.called,
-            self.job_id,
-            (detail.duration_ms if detail else 0) / 1000,
-            self.records,
-            checkpoints.last_bytes,
-        )
-
-    def end(self, reach: Reach) -> None:
-        """End the job, close the session and take the topics away, whatever happened before."""
-        with contextlib.suppress(SdpError):
-            self._cancel()
-        self.session.close()
-        for servers, topic in self._made:
-            try:
-                cluster = reach.cluster(servers)
-                if topic in cluster.metadata().topics:
-                    delete_topic(cluster, topic)
-            except SdpError as error:
-                self._host.say(f"the throw-away topic {topic} is left: {error.message}")
-
-    def _cancel(self) -> None:
-        if not self.job_id or self.jobmanager.state(self.job_id) in TERMINAL | {"UNKNOWN"}:
-            return
-        self.jobmanager.cancel(self.job_id)
-        until = time.monotonic() + _CANCEL_S
-        while self.jobmanager.state(self.job_id) not in TERMINAL and time.monotonic() < until:
-            time.sleep(_POLL_S)
-
-
-def _checked(version: Version) -> tuple[Any, ...]:
-    """Return a job's statements, if they do nothing outside a session but start one job.
-
-    Raises
-    ------
-    UsageError
-        They do more.
-    """
-    statements = version.job.statements
-    name = f"{version.job.name} at {version.called}"
-    if not statements or statements[-1].kind not in _JOBS:
-        raise UsageError(
-            f"the last statement of {name} starts no job",
-            hint="a job ends in one INSERT or one statement set",
-        )
-    strange = [s for s in statements[:-1] if s.kind not in _HARMLESS or s.runs_job]
-    if strange:
-        raise UsageError(
-            f"{name} does more than declare: {strange[0].kind} {strange[0].target or ''}".rstrip(),
-            hint="only a job that declares, and then writes, can be run beside itself",
-        )
-    return statements
-
-
-def _check_tables(version: Version, statements: Sequence[Any], tables: Sequence[retarget.JobTable]) -> None:
-    name = f"{version.job.name} at {version.called}"
-    declared = {table.parts[-1] for table in tables if table.is_sink}
-    strange = [".".join(parts) for parts in retarget.written(statements[-1]) if parts[-1] not in declared]
-    if strange:
-        raise UsageError(
-            f"{name} writes to {strange[0]}, which its files do not declare",
-            hint="declare it with CREATE TABLE in the job's files: a table of a catalog would be written to",
-        )
-    both = [table.name for table in tables if table.is_sink and table.is_source]
-    if both:
-        raise UsageError(
-            f"{name} reads {both[0]} and writes it",
-            hint="declare a second table over the topic, for the one or the other",
-        )
-    used = any(s.kind == "USE" and "CATALOG" in s.text.upper().split()[:2] for s in statements)
-    elsewhere = any(len(table.parts) > 2 and table.parts[0] != _IN_MEMORY for table in tables)  # noqa: PLR2004
-    if used or elsewhere:
-        raise UsageError(
-            f"{name} keeps its tables in a catalog of its own, where a change would stay",
-            hint="only jobs whose tables live in their session can be run beside themselves",
-        )
-
-
-def _count(reach: Reach, table: retarget.JobTable) -> int:
-    key = (table.options.get(SERVERS, ""), table.topics[0] if len(table.topics) == 1 else "")
-    return sum(end - start for start, end in reach.spans.get(key, {}).values())
-
-
-def _await_end(sides: Sequence[_Side], timeout: float) -> None:
+def _await_end(sides: Sequence[Side], timeout: float) -> None:
     until = time.monotonic() + timeout
     left = list(sides)
     while left:
@@ -385,7 +161,7 @@ def _await_end(sides: Sequence[_Side], timeout: float) -> None:
             time.sleep(_POLL_S)
 
 
-def _final_tables(sides: Sequence[_Side]) -> list[tuple[str, FinalTable, FinalTable]]:
+def _final_tables(sides: Sequence[Side]) -> list[tuple[str, FinalTable, FinalTable]]:
     """Return name, old and new of each sink; one that a version has not is empty there."""
     read = [
         {table.parts[-1]: final_table(side.session, table.quoted) for table in side.sinks} for side in sides
