@@ -204,11 +204,7 @@ def build_plan(
     reviewed = review(
         Draft(statement, part, values),
         composed_of,
-        run=Run(
-            tuple((piece.query, piece.output) for piece in pieces),
-            left_out,
-            tuple(lint_outputs(sinks, part, session)),
-        ),
+        run=Run.of(pieces, session, left_out=left_out, others=lint_outputs(sinks, part, session)),
         means=Means.of(job, queries, settings=settings.lint, fragments=session.fragments),
         fix=request.fix,
     )

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SliceError, UsageError
 from sdp_kernel.flink import plan as plans
+from sdp_kernel.flink import trace
 from sdp_kernel.flink.plan_state import milliseconds
 from sdp_kernel.lint_rules import RULES
 from sdp_kernel.promote.lints import measured, planned, secrets, seen, statements, tables
 from sdp_kernel.promote.lints.mend import FIXERS, Means, mend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from sdp_kernel.flink.query import Query
+    from sdp_kernel.flink.session import Session
     from sdp_kernel.promote.compose import Composed
     from sdp_kernel.promote.lints.draft import Draft
     from sdp_kernel.promote.lints.finding import Change, Finding
+    from sdp_kernel.promote.several import Piece
     from sdp_kernel.promote.sink import Sink
     from sdp_kernel.settings_lint import LintSettings
 
@@ -42,6 +45,17 @@ class Run:
     pieces: tuple[tuple[Query, Sink | None], ...] = ()
     left_out: tuple[str, ...] = ()
     others: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(
+        cls, pieces: Sequence[Piece], session: Session, *, left_out: Iterable[str], others: Iterable[Finding]
+    ) -> Run:
+        """Return what is told of the cells of a job; what an INSERT left running is measured now."""
+        for piece in pieces:
+            query, jobmanager = piece.query, session.jobmanager
+            if query.state == "submitted" and query.job_id and jobmanager is not None:
+                query.trace.keep(trace.measure(jobmanager, query.job_id))
+        return cls(tuple((piece.query, piece.output) for piece in pieces), tuple(left_out), tuple(others))
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,10 @@ def pairs(text: str) -> list[Pair]:
 def _pairs(found: Sequence[Token]) -> list[Pair]:
     listed: list[Pair] = []
     for number, (key, sign, value) in enumerate(zip(found, found[1:], found[2:], strict=False)):
-        if key.kind == value.kind == "string" and sign.text == "=":
-            if not listed or key.start >= listed[-1].end:
-                listed.append(Pair(unquoted(key.text), unquoted(value.text), number, value.start, value.end))
+        if key.kind != "string" or value.kind != "string" or sign.text != "=":
+            continue
+        if not listed or key.start >= listed[-1].end:
+            listed.append(Pair(unquoted(key.text), unquoted(value.text), number, value.start, value.end))
     return listed
 
 
