@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sdp_kernel import cli_clusters, cli_drift, cli_init, cli_jobs, cli_pipeline, settings
+from sdp_kernel import (
+    cli_clusters,
+    cli_drift,
+    cli_init,
+    cli_jobs,
+    cli_lint,
+    cli_pipeline,
+    cli_promote,
+    cli_run,
+    cli_test,
+    settings,
+)
 from sdp_kernel.errors import SdpError
 from sdp_kernel.kafka.decode import FORMATS, KEY_FORMATS
 from sdp_kernel.version import __version__
@@ -50,8 +61,15 @@ main.add_command(cli_drift.drift)
 main.add_command(cli_init.init)
 main.add_command(cli_jobs.apply)
 main.add_command(cli_jobs.jobs)
+main.add_command(cli_lint.lint)
 main.add_command(cli_pipeline.pipeline)
 main.add_command(cli_pipeline.report)
+main.add_command(cli_promote.verify)
+main.add_command(cli_run.rollback)
+main.add_command(cli_run.run)
+main.add_command(cli_run.shadow)
+main.add_command(cli_run.stop)
+main.add_command(cli_test.test)
 
 
 def _stack(*more: str) -> Stack:
