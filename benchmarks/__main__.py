@@ -26,10 +26,12 @@ BENCHMARKS = {
     "first-row": "first_row",
     "fold": "fold",
     "interrupt": "interrupt",
+    "plan": "plan",
     "topics-1000": "topics_1000",
     "sample-json": "sample_json",
     "sample-avro": "sample_avro",
     "sample-scale": "sample_scale",
+    "promote-40": "promote_40",
 }
 
 

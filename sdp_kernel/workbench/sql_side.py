@@ -28,6 +28,10 @@ class SqlSide:
     settings: Settings
     _embedded: bool
 
+    if TYPE_CHECKING:
+
+        def _watch(self, query: Query) -> None: ...
+
     @property
     def session(self) -> Session:
         """The gateway session."""
@@ -100,6 +104,7 @@ class SqlSide:
             if name is not None:
                 self.queries[name] = query
             query.silence = lambda: _certain(self.why(query))
+            self._watch(query)
             if on_start is not None:
                 on_start(query)
 
