@@ -96,7 +96,7 @@ def is_test(path: str) -> bool:
 def of_request(
     job: str, contents: Mapping[str, str], request: Request, freezing: Freezing | None
 ) -> Frozen | None:
-    """Make the test that a promotion asks for; None where it asks for none. Errors are those of ``freeze``."""
+    """Make the test that a promotion asks for; None where it asks for none. Errors as ``freeze``."""
     asked = request.test_rows is not None or request.test_ignore
     if not request.with_test:
         if asked:

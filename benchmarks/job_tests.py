@@ -1,0 +1,79 @@
+"""``job-tests``: ``sdp test`` for 20 jobs against the time of one, on one warm stack.
+
+Jobs of four kinds: filters, windows, joins of two topics, statement sets. Both are the command itself, its
+start and the reading of the repository included; one job's time is the mean of the four kinds'.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import common
+from tests.jobs_repository import KINDS, add_job, write
+
+JOBS = 20
+RUNS = 3
+WARM_UP = 2
+GOAL = 3.0
+
+
+def _repository(root: Path, info: object) -> list[str]:
+    """Write the repository; returns one job of each kind."""
+    write(
+        root,
+        "sdp.toml",
+        f'[profiles.local]\ngateway = "{info.gateway}"\njobmanager = "{info.jobmanager}"\n'  # type: ignore[attr-defined]
+        f'[profiles.local.kafka.main]\n"bootstrap.servers" = "{info.kafka}"\n',  # type: ignore[attr-defined]
+    )
+    kinds = list(KINDS)
+    for number in range(JOBS):
+        add_job(root, f"job-{number:02d}", kinds[number % len(kinds)])
+    return [f"job-{number:02d}" for number in range(len(kinds))]
+
+
+def _seconds(root: Path, *jobs: str) -> float:
+    """Return how long ``sdp test`` takes; all tests have to pass."""
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "sdp_kernel.cli", "test", *jobs],
+        cwd=root, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    return seconds
+
+
+def run() -> list[dict[str, object]]:
+    """Time one job and all of them in turn."""
+    with tempfile.TemporaryDirectory(prefix="sdp-bench-") as directory, common.stack() as info:
+        root = Path(directory)
+        single = _repository(root, info)
+        for _ in range(WARM_UP):
+            _seconds(root)
+        one, all_of_them = [], []
+        for _ in range(RUNS):
+            one.append(statistics.mean(_seconds(root, job) for job in single))
+            all_of_them.append(_seconds(root))
+    ratio = statistics.median(a / o for a, o in zip(all_of_them, one, strict=True))
+    return [
+        {
+            "name": "job-tests",
+            "value": round(ratio, 2),
+            "unit": "x",
+            "goal": f"<= {GOAL:g} x one job",
+            "holds": ratio <= GOAL,
+            "detail": f"{JOBS} jobs in {statistics.median(all_of_them):.1f} s, "
+            f"one in {statistics.median(one):.1f} s; {RUNS} pairs",
+        }
+    ]
+
+
+if __name__ == "__main__":
+    print(run())
