@@ -45,9 +45,11 @@ def counting(session, stack, topic_name, produce):
 
 
 def test_vital_signs_tell_records_watermark_lag_and_checkpoints(session, counting):
-    found = until(
-        lambda: (v := vitals.read(session.jobmanager, counting)).records_out == 4 and v.checkpoints and v
-    )
+    def all_told():
+        v = vitals.read(session.jobmanager, counting)
+        return v.records_out == 4 and v.checkpoints and None not in (v.records_in, v.lag, v.watermark) and v
+
+    found = until(all_told)
     assert (found.job_state, found.records_in, found.lag, found.restarts, found.slots) == (
         "RUNNING",
         300,
