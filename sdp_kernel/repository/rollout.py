@@ -95,6 +95,22 @@ class Rollout:
             )
         return found[0] if found else None
 
+    def check_free(self) -> None:
+        """Refuse where a job of that name runs.
+
+        Raises
+        ------
+        JobFailed
+            One does.
+        """
+        running = self.running
+        if running is not None:
+            raise JobFailed(
+                f"a job {self.job} already runs on the session cluster: {running.id}",
+                job_id=running.id,
+                hint=f"sdp run {self.job} --upgrade puts one in its place, with its state",
+            )
+
     def start(
         self, what: What, *, savepoint: str | None = None, allow_non_restored_state: bool = False
     ) -> Started:
@@ -242,8 +258,10 @@ class Rollout:
             if savepoint and _is_about_state(error):
                 error.hint = (
                     "the state does not fit this version: --allow-non-restored-state leaves out what has no "
-                    "place any more; or start it without state"
+                    f"place any more; or start it without state. The savepoint stays: {savepoint}"
                 )
+            elif savepoint:
+                error.hint = f"{error.hint}; the savepoint stays: {savepoint}".lstrip("; ")
             raise
         self.record.started(job_id, what, savepoint)
         self.say(f"{what.called} runs as job {job_id}")

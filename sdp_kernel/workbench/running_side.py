@@ -219,6 +219,7 @@ class RunningSide:
                 if old is not None:
                     before = What.of(kept.enter_context(versions.version(found, job, old, self._place)))
             return rollout.upgrade(what, old=before, allow_non_restored_state=allow_non_restored_state)
+        rollout.check_free()
         return rollout.start(
             what,
             savepoint=self._state_of(savepoint, directory),
@@ -305,6 +306,7 @@ class RunningSide:
         """
         from sdp_kernel.flink.vitals import read  # noqa: PLC0415
 
+        self._check_no_operator(job)
         rollout = self._rollout_of(job)
         running: Job | None = rollout.running
         if running is None:
@@ -327,7 +329,9 @@ class RunningSide:
         from sdp_kernel.repository.run_record import What  # noqa: PLC0415
 
         self.may_run(f"run {job}")
-        started = self._rollout_of(job).start(
+        rollout = self._rollout_of(job)
+        rollout.check_free()
+        started = rollout.start(
             What(job, "the promoted version", "", script),
             savepoint=self._state_of(savepoint, None),
             allow_non_restored_state=allow_non_restored_state,
@@ -357,14 +361,16 @@ class RunningSide:
     ) -> Rollout:
         from sdp_kernel.kafka.admin import may_change  # noqa: PLC0415
 
-        profile = self.profile
-        if profile.kubernetes is not None:
+        self._check_no_operator(job)
+        may_change(self.profile, what, confirmed=confirm)
+        return self._rollout_of(job, directory=directory, say=say)
+
+    def _check_no_operator(self, job: str) -> None:
+        if self.profile.kubernetes is not None:
             raise UsageError(
-                f"the profile {profile.name} is on Kubernetes, where the operator runs jobs",
+                f"the profile {self.profile.name} is on Kubernetes, where the operator runs jobs",
                 hint=f"sdp apply {job}; sdp jobs lists, suspends and resumes them, and takes savepoints",
             )
-        may_change(profile, what, confirmed=confirm)
-        return self._rollout_of(job, directory=directory, say=say)
 
     def _rollout_of(
         self, job: str, *, directory: str | None = None, say: Callable[[str], None] = _quiet
