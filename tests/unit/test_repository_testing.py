@@ -46,7 +46,7 @@ def case(tmp_path):
 
 
 def aimed(script, case):
-    return aim(split(script), case, bootstrap="here:1", prefix="p", directory=case.root / "work")
+    return aim(split(script), case, bootstrap="here:1", prefix="p", directory=case.root / "work", lookups="http://here")
 
 
 # --- records ---------------------------------------------------------------------------------

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from sdp_kernel.errors import UsageError
 from sdp_kernel.repository import retarget
 from sdp_kernel.repository.testing import hints
 from sdp_kernel.repository.testing.case import INPUT
+from sdp_kernel.repository.testing.lookups import is_looked_up
+from sdp_kernel.repository.testing.lookups import options as lookup_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,13 +47,15 @@ _LONGEST = 100
 class Source:
     """A table the job reads: from ``topic``, or where that is empty from files.
 
-    ``path`` is the directory to write those into; None where the test brings them.
+    ``path`` is the directory to write those into; None where the test brings them. A table that is looked
+    up is served at the path ``served`` in place of either.
     """
 
     table: str
     topic: str
     path: Path | None
     format: str = "json"
+    served: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,8 @@ class _Range:
     bootstrap: str
     prefix: str
     directory: Path
+    lookups: str
+    texts: Sequence[str]
     each: bool
     topics: dict[tuple[str, str], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -100,7 +107,13 @@ class _Range:
 
 
 def aim(
-    statements: Sequence[Statement], case: Case, *, bootstrap: str, prefix: str, directory: Path
+    statements: Sequence[Statement],
+    case: Case,
+    *,
+    bootstrap: str,
+    prefix: str,
+    directory: Path,
+    lookups: str,
 ) -> Aimed:
     """Turn a job's statements to the topics and directories of one test.
 
@@ -112,6 +125,8 @@ def aim(
         What the names of its topics begin with.
     directory
         Its own, which the cluster sees too.
+    lookups
+        The URL under which tables that are looked up are served.
 
     Raises
     ------
@@ -124,7 +139,9 @@ def aim(
             f"its script starts {len(jobs)} jobs", hint="a job ends in one INSERT, or one statement set"
         )
     tables = retarget.tables(statements)
-    place = _Range(case, bootstrap, prefix, directory, case.options().watermarks == "each")
+    texts = [statement.text for statement in statements]
+    each = case.options().watermarks == "each"
+    place = _Range(case, bootstrap, prefix, directory, lookups, texts, each)
     changes: dict[JobTable, retarget.Change] = {}
     sources, sinks = [], []
     for table in tables:
@@ -193,8 +210,13 @@ def _source(table: JobTable, place: _Range, before: retarget.Change | None) -> t
                 hint="such a job has no test; leave its tests out",
             )
         was = table.connector or "no connector"
-        place.notes.append(f"the source {table.name} ({was}) is read from a file")
         options = dict.fromkeys(key for key in table.options if key != "connector")
+        if is_looked_up(name, place.texts):
+            place.notes.append(f"the source {table.name} ({was}) is looked up in a file")
+            served = f"{place.prefix}/{name}"
+            options |= lookup_options(f"{place.lookups}/{quote(served)}")
+            return retarget.Change(options), Source(name, "", None, served=served)
+        place.notes.append(f"the source {table.name} ({was}) is read from a file")
         options |= {"connector": FILES, "format": "json"}
         format_ = "json"
     change = retarget.Change({**options, "path": path.resolve().as_uri()})

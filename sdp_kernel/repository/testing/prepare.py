@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.connection import KafkaCluster
 from sdp_kernel.deploy.manifest import render
@@ -13,6 +13,7 @@ from sdp_kernel.errors import SdpError, UsageError
 from sdp_kernel.repository import job as jobs
 from sdp_kernel.repository.testing import records
 from sdp_kernel.repository.testing.aim import Aimed, Source, aim
+from sdp_kernel.repository.testing.values import loads
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,12 +30,17 @@ _OUTPUT_FILE = "records.json"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A test ready to run. ``topics`` are all of its own by name, with the records to write."""
+    """A test ready to run.
+
+    ``topics`` are all of its own by name, with the records to write; ``served`` the rows of tables that are
+    looked up, by their path.
+    """
 
     case: Case
     options: Options
     script: Aimed
     topics: dict[str, list[Record]]
+    served: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def prepare(
@@ -44,6 +50,7 @@ def prepare(
     bootstrap: str,
     prefix: str,
     directory: Path,
+    lookups: str,
     module_source: str = "",
 ) -> Prepared:
     """Make a test ready; ``known`` are its :func:`aliases`, the rest is ``aim``'s.
@@ -56,13 +63,18 @@ def prepare(
     options = case.options()
     try:
         job = _with(read(case.root, case.job, known, module_source), options)
-        script = aim(job.statements, case, bootstrap=bootstrap, prefix=prefix, directory=directory)
+        script = aim(
+            job.statements, case, bootstrap=bootstrap, prefix=prefix, directory=directory, lookups=lookups
+        )
+        served: dict[str, list[Any]] = {}
         topics: dict[str, list[Record]] = {sink.topic: [] for sink in script.sinks if sink.topic}
         for source in script.sources:
             given = case.input(source.table)
             found = records.read(given) if given is not None and given.is_file() else []
             if source.topic:
                 topics.setdefault(source.topic, []).extend(found)
+            elif source.served:
+                served[source.served] = [loads((record.value_bytes or b"{}").decode()) for record in found]
             elif source.path is not None:
                 _write(source, found)
         for sink in script.sinks:
@@ -72,7 +84,13 @@ def prepare(
         raise UsageError(
             f"{error.filename or case.directory} cannot be read: {error.strerror}", hint="look at the file"
         ) from None
-    return Prepared(case, options, script, topics)
+    except ValueError as error:
+        if isinstance(error, SdpError):
+            raise
+        raise UsageError(
+            f"the input of a table that is looked up is no JSON: {error}", hint="each value is a row"
+        ) from None
+    return Prepared(case, options, script, topics, served)
 
 
 def read(root: Path, job: str, known: Collection[str], module_source: str = "") -> CommittedJob:

@@ -25,7 +25,7 @@ from sdp_kernel.flink.runner import Runner
 from sdp_kernel.kafka.cluster import Cluster
 from sdp_kernel.kafka.offsets import Range
 from sdp_kernel.kafka.read import read as read_ranges
-from sdp_kernel.repository.testing import outcome, topics
+from sdp_kernel.repository.testing import lookups, outcome, topics
 from sdp_kernel.repository.testing.prepare import aliases, prepare
 from sdp_kernel.repository.testing.result import Result, Table, failure, judge
 
@@ -96,7 +96,8 @@ def run(
     directory = Path(tempfile.mkdtemp(prefix="tests-", dir=place.state_dir))
     gateway, jobmanager = Gateway(place.gateway), JobManager(place.jobmanager)
     try:
-        results = _Run(cases, place, gateway, jobmanager, directory, module_source).results()
+        with lookups.server() as server:
+            results = _Run(cases, place, gateway, jobmanager, directory, module_source, server).results()
     finally:
         gateway.close()
         jobmanager.close()
@@ -127,9 +128,10 @@ class _Run:
         jobmanager: JobManager,
         directory: Path,
         module_source: str,
+        server: lookups.Server,
     ) -> None:
         self.cases, self.place, self.gateway, self.jobmanager = cases, place, gateway, jobmanager
-        self.directory, self.module_source = directory, module_source
+        self.directory, self.module_source, self.server = directory, module_source, server
         self.cluster = Cluster(place.kafka)
         self.written = threading.Event()
         self.stopped = threading.Event()
@@ -147,8 +149,11 @@ class _Run:
                     bootstrap=self.place.kafka.bootstrap_servers,
                     prefix=f"{prefix}-{number}",
                     directory=self.directory / str(number),
+                    lookups=self.server.url,
                     module_source=self.module_source,
                 )
+                for path, rows in made.served.items():
+                    self.server.serve(path, rows)
                 started[number] = _Started(made)
             except SdpError as error:
                 found[number] = failure(case, error)
