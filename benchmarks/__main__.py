@@ -16,6 +16,7 @@ from rich.table import Table
 RESULTS = Path(__file__).parent / "results.json"
 #: Benchmark name → module with a ``run()`` that returns rows.
 BENCHMARKS = {
+    "job-tests": "job_tests",
     "live-20": "live_20",
     "load-ext": "load_ext",
     "stack-start": "stack_start",
