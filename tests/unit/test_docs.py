@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,18 @@ def test_the_architecture_page_counts_the_jars_right():
     lock = json.loads((ROOT / "sdp_kernel" / "local" / "artifacts.lock.json").read_text())
     jars = sum(len(lock["groups"][group]) for group in ("gateway", "flink", "kafka", "registry"))
     assert f"{jars} jars" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "option",
+    sorted(o for action in SdpMagics.promote.parser._actions for o in action.option_strings if o[:2] == "--"),
+)
+def test_every_option_of_a_promotion_is_on_one_of_its_pages(option):
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "promotion").glob("*.md")]
+    assert any(re.search(rf"{option}(?![\w-])", page) for page in pages)
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
