@@ -32,6 +32,7 @@ _OF_WRITING = re.compile(
     r"topic-pattern|scan\.(startup|bounded)\..*|properties\.(group\.id|transactional\.id)"
     r"|sink\.(delivery-guarantee|transactional-id-prefix|transaction-naming-strategy|partitioner)"
 )
+_CHANGES = "debezium-json"
 _DATAGEN_ROWS = "number-of-rows"
 
 
@@ -104,7 +105,8 @@ class Reach:
     def of_sink(self, table: JobTable, topic: str, servers: str) -> Change:
         """Return what turns a sink to a topic, to be read from its beginning to its end.
 
-        A sink that is no Kafka table becomes one of JSON at ``servers``.
+        A sink that is no Kafka table becomes a topic of changes at ``servers``, which takes updates with a
+        key and without.
         """
         ends = {"topic": topic, "scan.bounded.mode": "latest-offset"}
         begins = {"scan.startup.mode": "earliest-offset"}
@@ -116,10 +118,7 @@ class Reach:
             }
             return Change({**gone, **ends, **begins})
         own = pairs(significant(self.cluster(servers).settings.sql_fragment()))
-        if table.keyed:
-            formats = {"connector": "upsert-kafka", "key.format": "json", "value.format": "json"}
-            return Change({**formats, **own, **ends}, anew=True)
-        return Change({"connector": "kafka", "format": "json", **own, **ends, **begins}, anew=True)
+        return Change({"connector": "kafka", "format": _CHANGES, **own, **ends, **begins}, anew=True)
 
     def _kafka(self, table: JobTable) -> dict[str, str]:
         servers = table.options.get(SERVERS, "")

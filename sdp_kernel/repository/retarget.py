@@ -137,11 +137,22 @@ def retarget(statements: Sequence[Statement], changes: Mapping[JobTable, Change]
     behind: dict[int, list[str]] = {}
     for table, change in changes.items():
         behind.setdefault(table.after, []).extend(_statements(table, change))
+    whole = {table.parts for table, change in changes.items() if change.anew and table.partitioned}
     return tuple(
         text
         for number, statement in enumerate(statements)
-        for text in (statement.text, *behind.get(number, ()))
+        for text in (_unpartitioned(statement, whole), *behind.get(number, ()))
     )
+
+
+def _unpartitioned(statement: Statement, names: set[tuple[str, ...]]) -> str:
+    """Take PARTITIONED BY out of the declarations of these tables: Flink's EXCLUDING leaves it in."""
+    tokens = significant(statement.text)
+    if statement.kind != "CREATE TABLE" or _name(tokens) not in names:
+        return statement.text
+    start = next(at for at, token in _outside(tokens) if token.upper == "PARTITIONED")
+    end = next(at for at in range(start, len(tokens)) if tokens[at].text == ")")
+    return statement.text[: tokens[start].start] + statement.text[tokens[end].end :]
 
 
 def _statements(table: JobTable, change: Change) -> Iterator[str]:

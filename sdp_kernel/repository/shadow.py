@@ -17,7 +17,7 @@ from sdp_kernel.flink.jobs import TERMINAL
 from sdp_kernel.repository import shadow_view
 from sdp_kernel.repository.reach import Reach
 from sdp_kernel.repository.shadow_side import Host, Run, Side
-from sdp_kernel.repository.tables import FinalTable, TableDiff, diff, final_table
+from sdp_kernel.repository.tables import FinalTable, Reading, TableDiff, diff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,9 +163,10 @@ def _await_end(sides: Sequence[Side], timeout: float) -> None:
 
 def _final_tables(sides: Sequence[Side]) -> list[tuple[str, FinalTable, FinalTable]]:
     """Return name, old and new of each sink; one that a version has not is empty there."""
-    read = [
-        {table.parts[-1]: final_table(side.session, table.quoted) for table in side.sinks} for side in sides
+    readings = [
+        {table.parts[-1]: Reading(side.session, table.quoted) for table in side.sinks} for side in sides
     ]
+    read = [{name: reading.result() for name, reading in side.items()} for side in readings]
     old, new = read
     if len(old) == len(new) == 1 and old.keys() != new.keys():
         (before, left), (after, right) = *old.items(), *new.items()

@@ -19,7 +19,7 @@ from sdp_kernel.repository.reach import SERVERS, Reach, places
 from sdp_kernel.repository.testing.hints import without
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -145,25 +145,31 @@ class Side:
                 "a new session of the gateway has tables already: its catalog keeps them, and changes too",
                 hint="a shadow run needs a gateway whose default catalog is in memory",
             )
-        for text in self.texts[:-1]:
-            try:
+        with self._named():
+            for text in self.texts[:-1]:
                 self.session.runner().text(text)
-            except SqlError as error:
-                raise UsageError(
-                    f"{self.label} ({self.version.called}) does not run: {error.message}",
-                    hint=error.hint or "mend its SQL, and try again",
-                    detail=error.detail or text,
-                ) from None
 
     def start(self) -> None:
         """Start the job."""
         name = f"sdp shadow {self.version.job.name} {self.label}"
-        query = self.session.execute(
-            self.texts[-1].replace("${", "$${"), config={**_CONFIG, "pipeline.name": name}
-        )
+        text = self.texts[-1].replace("${", "$${")
+        with self._named():
+            query = self.session.execute(text, config={**_CONFIG, "pipeline.name": name})
         self.job_id = query.job_id or ""
         if query.state != "submitted":
             raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say which version it is that Flink refuses."""
+        try:
+            yield
+        except SqlError as error:
+            raise UsageError(
+                f"{self.label} ({self.version.called}) does not run: {error.message}",
+                hint=error.hint or "mend its SQL, and try again",
+                detail=error.detail,
+            ) from None
 
     def measured(self) -> Run:
         """Return what the JobManager says of the run."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
+from sdp_kernel.flink.script import identifier
 from sdp_kernel.repository import tables_view
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def fold(changes: Iterable[tuple[Hashable | None, _Value | None]]) -> list[_Valu
     return list(kept.values())
 
 
-def final_table(session: Session, table: str, *, timeout: float | None = None) -> FinalTable:
-    """Read a table's final content through Flink: all that is written to it until now.
+class Reading:
+    """A table's final content, while Flink reads it: all that is written to it until now.
 
     Only what a job writes is read: neither computed columns nor metadata that Kafka gives.
 
@@ -71,22 +72,33 @@ def final_table(session: Session, table: str, *, timeout: float | None = None) -
         It has the table declared so that reading begins at the first record and ends.
     table
         Its name, quoted.
-    timeout
-        Seconds; None for no bound. What came until then is returned.
 
     Raises
     ------
-    StatementError, JobFailed, ResultError
-        Flink cannot read it.
+    StatementError
+        Flink does not know the table, or cannot read it.
     """
-    described = session.runner().table(f"DESCRIBE {table}")
-    written = [row for row in described if _is_written(str(row.get("extras") or ""))]
-    key = tuple(str(row["name"]) for row in written if str(row.get("key") or "").startswith("PRI"))
-    names = [str(row["name"]) for row in written]
-    selected = ", ".join("`" + name.replace("`", "``") + "`" for name in names)
-    query = session.execute(f"SELECT {selected} FROM {table}", timeout=timeout)  # noqa: S608 - names are quoted
-    data = query.arrow
-    return FinalTable(data if data.column_names else pa.table({name: pa.array([]) for name in names}), key)
+
+    def __init__(self, session: Session, table: str) -> None:
+        described = session.runner().table(f"DESCRIBE {table}")
+        written = [row for row in described if _is_written(str(row.get("extras") or ""))]
+        self.key = tuple(str(row["name"]) for row in written if str(row.get("key") or "").startswith("PRI"))
+        self.names = [str(row["name"]) for row in written]
+        selected = ", ".join(identifier(name) for name in self.names)
+        self._query = session.execute(f"SELECT {selected} FROM {table}", background=True)  # noqa: S608
+
+    def result(self) -> FinalTable:
+        """Wait for it.
+
+        Raises
+        ------
+        JobFailed, ResultError
+            Flink could not read all of it.
+        """
+        data = self._query.wait().arrow
+        return FinalTable(
+            data if data.column_names else pa.table({name: [] for name in self.names}), self.key
+        )
 
 
 def _is_written(extras: str) -> bool:

@@ -96,7 +96,7 @@ def test_both_versions_read_the_same_records_however_many_come_meanwhile(
     assert not found.differs, found.to_text()
     assert found.same_text
     spans = found.offsets[topic_name]
-    assert all(0 < end - start <= 3 for start, end in spans.values())
+    assert all(0 <= end - start <= 3 for start, end in spans.values())
     assert found.runs[0].records == sum(end - start for start, end in spans.values())
 
 
@@ -150,7 +150,7 @@ def test_a_branch_is_the_new_version_and_several_sinks_of_any_kind_are_compared(
 def test_a_job_of_one_text_that_differs_from_itself_is_called_not_deterministic(
     wb, repository, job, declared
 ):
-    repository.save(job, declared, "INSERT INTO totals SELECT UUID(), id, price FROM trades WHERE id < 3")
+    repository.save(job, declared, COUNT.replace("COUNT(*)", "CAST(RAND() * 1000000000 AS BIGINT)"))
     found = wb.shadow(job, confirm=True)
     assert found.same_text
     assert found.differs
@@ -159,14 +159,12 @@ def test_a_job_of_one_text_that_differs_from_itself_is_called_not_deterministic(
 
 def test_a_version_that_fails_leaves_nothing_behind(wb, repository, job, declared):
     repository.save(job, declared, COUNT)
-    repository.write(
-        job, declared, "INSERT INTO totals SELECT symbol, CAST(symbol AS BIGINT), price FROM trades"
-    )
+    repository.write(job, declared, COUNT.replace("COUNT(*)", "MAX(CAST(symbol AS BIGINT))"))
     with pytest.raises(JobFailed, match=r"new \(work tree\) is FAIL"):
         wb.shadow(job, confirm=True)
     assert left(wb, job) == ([], [])
     repository.write(job, declared, "INSERT INTO totals SELECT nothing FROM trades")
-    with pytest.raises(Exception, match="nothing"):
+    with pytest.raises(UsageError, match=r"new \(work tree\) does not run: .*nothing"):
         wb.shadow(job, confirm=True)
     assert left(wb, job) == ([], [])
 

@@ -127,6 +127,16 @@ def test_a_temporary_table_is_made_again_with_all_its_options():
     )
 
 
+def test_a_table_made_anew_is_not_partitioned_any_more():
+    script = (
+        "CREATE TABLE a (id INT, day STRING) PARTITIONED BY (`day`, id) WITH ('connector' = 'filesystem');"
+        "CREATE TABLE b (id INT) PARTITIONED BY (id) WITH ('connector' = 'filesystem');"
+    )
+    made = changed(script, "a", Change({"connector": "kafka"}, anew=True))
+    assert made[0] == "CREATE TABLE a (id INT, day STRING)  WITH ('connector' = 'filesystem')"
+    assert "PARTITIONED BY (id)" in made[2]
+
+
 @pytest.mark.parametrize("temporary", [False, True])
 def test_a_table_made_anew_has_the_new_options_alone(temporary):
     script = TOTALS.replace("CREATE", "CREATE TEMPORARY") if temporary else TOTALS
