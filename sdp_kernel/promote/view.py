@@ -28,7 +28,7 @@ _PLAN = _environment.from_string(
 .sdp-plan .changed{color:var(--jp-warn-color0,#b45f06)}
 .sdp-plan .del{color:var(--jp-error-color1,#c62828)}
 .sdp-plan pre{margin:2px 0 6px;padding:6px 10px;border:1px solid var(--jp-border-color2,#ddd);border-radius:4px;overflow:auto;max-height:320px;background:transparent}
-.sdp-plan table{border-collapse:collapse;margin:2px 0;background:transparent}
+.sdp-plan table{border-collapse:collapse;font:inherit;color:inherit;margin:2px 0;background:transparent}
 .sdp-plan th,.sdp-plan td{text-align:left;vertical-align:top;padding:0 12px 0 0;border:0;background:transparent;font-weight:400;white-space:normal;max-width:none}
 .sdp-plan th{color:var(--jp-ui-font-color2,#616161);white-space:nowrap}
 .sdp-plan tr,.sdp-plan tbody tr:nth-child(even),.sdp-plan tbody tr:hover{background:transparent}
@@ -46,7 +46,7 @@ _PLAN = _environment.from_string(
 {% endfor %}</ul>{% endif %}
 {{ change }}
 {% for file in plan.files %}<details><summary><code>{{ file.path }}</code> <span class="{{ file.status }}">{{ file.status }}</span>{% if file.touches %} <span class="warning">touches {{ file.touches|join(', ') }}</span>{% endif %}</summary>
-<pre>{% for line in file.diff.splitlines() %}<span class="{{ 'add' if line.startswith('+') else 'del' if line.startswith('-') else 'dim' }}">{{ line }}</span>
+<pre>{% for line in file.diff.splitlines()[2:] %}<span class="{{ 'add' if line.startswith('+') else 'del' if line.startswith('-') else 'dim' }}">{{ line }}</span>
 {% endfor %}</pre></details>{% endfor %}
 </div>"""
 )

@@ -201,7 +201,8 @@ def _read(read: Mapping[str, Any]) -> str:
 
 
 def _column(column: Mapping[str, Any]) -> str:
-    said = [f"{column['min']} to {column['max']}" if column.get("min") is not None else ""]
+    low, high = column.get("min"), column.get("max")
+    said = ["" if low is None else f"{low}" if low == high else f"{low} to {high}"]
     said += [f"{column['distinct']:,} distinct" if isinstance(column.get("distinct"), int) else ""]
     said += [f"{column['nulls']:,} null" if column.get("nulls") else ""]
     words = ", ".join(filter(None, said)) or column.get("reason") or "no null"

@@ -1,10 +1,9 @@
 """Evidence on a real stack: what a receipt says of a run, and that a committed job can be verified by it."""
 
 import json
-import os
 import subprocess
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
@@ -244,46 +243,26 @@ def test_a_pushed_job_is_offered_for_review_and_one_that_is_refused_stands(
     assert git(team, "rev-parse", f"sdp/{JOB}") == again.commit == again.to_json()["commit"]
 
 
-APPLY = """
-import sys
-import sdp_kernel
-from sdp_kernel.errors import RepositoryError
-with sdp_kernel.connect("local", directory=__import__("pathlib").Path(sys.argv[1])) as wb:
-    wb.sql(sys.argv[3])
-    wb.sql(sys.argv[4], name="q")
-    plan = wb.promote("q", job=sys.argv[2], to=sys.argv[5])
-    print("ready", flush=True)
-    sys.stdin.readline()
-    try:
-        print("landed", plan.apply().commit)
-    except RepositoryError as error:
-        print("refused", error.message)
-"""
-
-
-def test_two_promotes_at_once_both_land_or_one_is_refused(wb, trades, out, repository):
-    table = wb.session.ledger.shaping[-1].text
-
-    def at_once(*names):
-        running = [
-            subprocess.Popen(
-                [sys.executable, "-c", APPLY, str(repository), name, table, COUNTS, out],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ},
-            )
-            for name in names
-        ]  # fmt: skip
-        for process in running:
-            assert process.stdout.readline() == "ready\n"
-        for process in running:
-            process.stdin.write("\n")
-            process.stdin.flush()
-        return [process.communicate(timeout=60)[0].split() for process in running]
-
+def test_of_two_plans_applied_at_once_both_land_or_one_is_refused(wb, trades, out, repository):
+    wb.sql(COUNTS, name="q")
+    first, same, other = (wb.promote("q", job=name, to=out) for name in ("one", "one", "two"))
     before = snapshot(repository)
-    assert {said[0] for said in at_once("one", "two")} == {"landed"}
-    same = sorted(said[0] for said in at_once("three", "three"))
-    assert same == ["landed", "refused"]
-    assert git(repository, "rev-list", "--count", "main..sdp/three") == "1"
+
+    def outcome(plan):
+        try:
+            return plan.apply().commit
+        except RepositoryError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(outcome, (first, same, other)))
+    refused = [one for one in done if isinstance(one, RepositoryError)]
+    assert len(refused) == 1
+    assert "promote again" in refused[0].hint
+    assert git(repository, "rev-list", "--count", "main..sdp/one") == "1"
+    assert {git(repository, "rev-parse", "sdp/one"), git(repository, "rev-parse", "sdp/two")} == set(done) - {
+        *refused
+    }
     assert snapshot(repository)[1:] == before[1:]
 
 
