@@ -227,6 +227,21 @@ def test_sdp014_a_star_whose_columns_are_written(statement, found):
     assert ("SDP014" in codes(statement)) is found
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("PATTERN (A B) DEFINE B AS B.x > A.x", True),
+        ("PATTERN (A B) WITHIN INTERVAL '1' HOUR DEFINE B AS B.x > A.x", False),
+        ("PATTERN (A B) DEFINE B AS B.x > (A.within)", True),
+        ("MEASURES (LISTAGG(A.x) WITHIN GROUP (ORDER BY 1)) AS l PATTERN (A)", True),
+    ],
+)
+def test_sdp022_a_pattern_without_an_end(pattern, found):
+    matched = f"SELECT a FROM t MATCH_RECOGNIZE (ORDER BY ts {pattern}) AS m WHERE within > 1"
+    assert ("SDP022" in codes(f"INSERT INTO o {matched}")) is found
+    assert ("SDP022" in codes(ledger=f"CREATE VIEW v AS {matched}")) is found
+
+
 def test_the_outermost_selects_of_a_statement():
     (one,) = outermost("INSERT INTO o SELECT /*+ STATE_TTL('t'='1d') */ DISTINCT * FROM t WHERE a IN (1, 2)")
     assert one.plain

@@ -36,7 +36,12 @@ def test_a_section_says_why_shows_an_example_and_tells_how_to_mend_it_and_switch
     assert notes[0] == rule.severity
     assert ("measured" in notes) is rule.measured
     assert ("`--fix` mends it" in notes) is rule.fixable
-    for part in (r"\*\*Why\*\*: \S", r"```(sql|toml|text)\n\S", r"\*\*Mend\*\*: \S", r"\*\*Switch off\*\*: \S"):
+    for part in (
+        r"\*\*Why\*\*: \S",
+        r"```(sql|toml|text)\n\S",
+        r"\*\*Mend\*\*: \S",
+        r"\*\*Switch off\*\*: \S",
+    ):
         assert re.search(part, text), part
     assert (f'disable = ["{rule.code}"]' in text) is not rule.always
 

@@ -121,6 +121,10 @@ def test_sdp032_records_that_windows_left_out():
     assert found_in(ran, lateness=0.03) == ()
     ran.trace.keep(measures(30, operators=[Operator("w", VERTEX, records_in=50, late=5)]))
     assert found_in(ran) == ()
+    ran.trace.keep(
+        measures(30, operators=[Operator("GlobalWindowAggregate[3]", VERTEX, records_in=50, late=5)])
+    )
+    assert "5 of 50 partial sums (10.0%)" in found_in(ran)[0].message
 
 
 def test_sdp033_a_rate_above_what_a_subtask_should_take():

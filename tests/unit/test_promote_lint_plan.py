@@ -110,12 +110,6 @@ def test_sdp018_a_join_without_a_key(distribution, found):
     assert ("SDP018" in codes(plan=joined)) is found
 
 
-def test_sdp022_a_pattern_without_an_end():
-    match = "Match(orderBy=[ts ASC], measures=[FINAL(A.x) AS x], pattern=[(A, B)]{}, changelogMode=[I])"
-    assert "SDP022" in codes(plan=plan(match.format(""), MARKED))
-    assert "SDP022" not in codes(plan=plan(match.format(", within=[3600000:INTERVAL HOUR]"), MARKED))
-
-
 def test_a_batch_plan_has_no_finding():
     batch = explained(
         "HashAggregate(isMerge=[true], groupBy=[a], select=[a])",

@@ -23,11 +23,12 @@ _DAY_MS, _MINUTE_S, _MB = 86_400_000, 60, 1_000_000
 #: What is seen in less is no pace.
 _SHORTEST_S = 3.0
 _FEWEST_CHANGES, _FEWEST_RECORDS = 200, 100
+#: An aggregation in two steps adds up before it looks at the watermark.
+_FEWEST_SUMS = 20
 #: A key is heavy that has so many times its even share.
 _TIMES_EVEN = 2
 #: Catching up is said where it takes longer.
 _SOON_S = 600.0
-_TASKS = ("WindowAggregate", "GroupWindowAggregate", "WindowJoin", "WindowRank", "WindowDeduplicate")
 
 
 def check(query: Query, sink: Sink | None, plan: Plan, settings: LintSettings) -> Iterator[Finding]:
@@ -117,10 +118,12 @@ def _skew(query: Query, key: tuple[str, ...], settings: LintSettings, where: str
 def _late(measures: Measures, settings: LintSettings, where: str) -> Iterator[Finding]:
     for operator in measures.operators:
         late, came = operator.late or 0, operator.passed
-        if late and came >= _FEWEST_RECORDS and late / came >= settings.lateness:
+        summed = operator.kind.startswith("Global")
+        what, fewest = ("partial sums", _FEWEST_SUMS) if summed else ("records", _FEWEST_RECORDS)
+        if late and came >= fewest and late / came >= settings.lateness:
             yield found(
                 "SDP032",
-                f"{late:,} of {came:,} records ({late / came:.1%}) came to {operator.kind} behind the "
+                f"{late:,} of {came:,} {what} ({late / came:.1%}) came to {operator.kind} behind the "
                 f"watermark in {measures.seconds:.0f} s, and are not in the result",
                 "let the watermark stay further behind in the table's WATERMARK clause: "
                 "%sample shows how late records are",

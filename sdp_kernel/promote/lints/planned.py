@@ -43,9 +43,6 @@ def check(draft: Draft, plan: Plan) -> Iterator[Finding]:
     yield from _idle(draft, plan)
     yield from _never_twice(plan)
     for node in plan.nodes:
-        if node.name == "Match" and node.state.kind == "unbounded":
-            yield found("SDP022", "MATCH_RECOGNIZE has no WITHIN: a match that has begun is kept for ever",
-                        "WITHIN INTERVAL '1' HOUR behind the PATTERN")  # fmt: skip
         if by_processing_time(plan, node):
             yield found(
                 "SDP017",

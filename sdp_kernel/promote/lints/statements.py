@@ -29,6 +29,13 @@ def check(draft: Draft) -> Iterator[Finding]:
     """Look over the queries' text and the settings."""
     for where, text in draft.queries:
         yield from _limits(where, text)
+        if any("WITHIN" not in words for words in _patterns(text)):
+            yield found(
+                "SDP022",
+                f"{where} has a MATCH_RECOGNIZE without WITHIN: a match that has begun is kept for ever",
+                "WITHIN INTERVAL '1' HOUR behind the PATTERN",
+                where,
+            )
     if any(len(select.star) for select in outermost(draft.statement)):
         yield found(
             "SDP014",
@@ -77,6 +84,21 @@ def _limits(where: str, text: str) -> Iterator[Finding]:
             "take both out; or ROW_NUMBER() with PARTITION BY, if the first rows are what it is for",
             where,
         )
+
+
+def _patterns(text: str) -> Iterator[set[str]]:
+    """Yield the words of each MATCH_RECOGNIZE; no plan of Flink's shows its WITHIN."""
+    tokens = significant(text)
+    for number, token in enumerate(tokens):
+        if _word(token) != "MATCH_RECOGNIZE":
+            continue
+        words, depth = set(), 0
+        for inner in tokens[number + 1 :]:
+            depth += {"(": 1, ")": -1}.get(inner.text, 0)
+            words |= {_word(inner)} if depth == 1 else set()
+            if depth == 0:
+                break
+        yield words
 
 
 class Select:
