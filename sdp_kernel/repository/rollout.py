@@ -234,7 +234,7 @@ class Rollout:
         for savepoint, allow in attempts[:-1]:
             try:
                 return self._start(what, savepoint, allow)
-            except JobFailed as error:
+            except SdpError as error:
                 if not _is_about_state(error):
                     raise
                 self.say(f"its state does not serve: {error.message}")
@@ -254,7 +254,7 @@ class Rollout:
                 allow_non_restored_state=allow,
                 config=what.config,
             )
-        except JobFailed as error:
+        except SdpError as error:
             if savepoint and _is_about_state(error):
                 error.hint = (
                     "the state does not fit this version: --allow-non-restored-state leaves out what has no "
@@ -284,7 +284,7 @@ class Rollout:
             time.sleep(_POLL_S)
 
 
-def _is_about_state(error: JobFailed) -> bool:
+def _is_about_state(error: SdpError) -> bool:
     said = f"{error.message} {error.detail}".lower()
     return any(word in said for word in _STATE_WORDS)
 
