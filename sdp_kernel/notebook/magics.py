@@ -183,6 +183,8 @@ class SdpMagics(Magics):
     @line_magic
     def promote(self, line: str) -> Any:
         """Turn a validated cell into a job definition on a branch of the team's repository."""
+        from sdp_kernel.notebook import display  # noqa: PLC0415
+
         args = parsed(self.promote, line)
         if args.from_job:
             self._pull(args)
@@ -211,19 +213,15 @@ class SdpMagics(Magics):
             allow_non_restored_state=args.allow_non_restored_state,
             fix=args.fix is not None and (_listed(args.fix) or True),
         )
-        self._show(plan, as_json=args.json)
-        if args.plan:
-            return None if args.json else plan
-        self._show(plan.apply(run=args.run, push=args.push), as_json=args.json)
-        return None
-
-    def _show(self, found: Any, *, as_json: bool) -> None:
-        from sdp_kernel.notebook import display  # noqa: PLC0415
-
-        if as_json:
-            print(json.dumps(found.to_json(), indent=2, ensure_ascii=False, default=str))  # noqa: T201
-        else:
-            display.show(found.to_html(), found.to_text())
+        if not args.json:
+            display.show(plan.to_html(), plan.to_text())
+        applied = None if args.plan else plan.apply(run=args.run, push=args.push)
+        if args.json:
+            said = {"plan": plan.to_json(), "applied": None if applied is None else applied.to_json()}
+            print(json.dumps(said, indent=2, ensure_ascii=False, default=str))  # noqa: T201
+        elif applied is not None:
+            display.show(applied.to_html(), applied.to_text())
+        return plan if args.plan and not args.json else None
 
     def _text_now(self, name: str, notebook: Path | None) -> str | None:
         ran = self.workbench.queries.get(name)

@@ -97,24 +97,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain values, the same for the same plan; the receipt's times aside."""
-        return {
-            "version": 1,
-            "job": self.job,
-            "repository": str(self.repository),
-            "branch": self.branch,
-            "base": self.base,
-            "tip": self.tip,
-            "unchanged": self.unchanged,
-            "files": [dataclasses.asdict(file) for file in self.files],
-            "touched": {path: list(jobs) for path, jobs in self.touched.items()},
-            "findings": [dataclasses.asdict(finding) for finding in self.findings],
-            "blocked": any(finding.blocks for finding in self.findings),
-            "statements": list(self.statements),
-            "topics": [dataclasses.asdict(topic) for topic in self.topics],
-            "where": dataclasses.asdict(self.where),
-            "change": None if self.change is None else self.change.to_json(),
-            "receipt": dict(self.receipt),
-        }
+        return view.plan_json(self)
 
     def apply(self, *, run: bool = False, push: bool = False) -> Applied:
         """Commit the files on the branch; push it, and start the job, where that is asked for.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment
 
@@ -105,6 +107,29 @@ def plan_text(plan: Plan) -> str:
         if file.status == "changed" and not is_evidence(file.path):
             lines += [f"        {line}" for line in file.diff.splitlines()]
     return "\n".join(lines)
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON has it: lists and no tuples."""
+    said = {
+        "version": 1,
+        "job": plan.job,
+        "repository": str(plan.repository),
+        "branch": plan.branch,
+        "base": plan.base,
+        "tip": plan.tip,
+        "unchanged": plan.unchanged,
+        "files": [dataclasses.asdict(file) for file in plan.files],
+        "touched": {path: list(jobs) for path, jobs in plan.touched.items()},
+        "findings": [dataclasses.asdict(finding) for finding in plan.findings],
+        "blocked": any(finding.blocks for finding in plan.findings),
+        "statements": list(plan.statements),
+        "topics": [dataclasses.asdict(topic) for topic in plan.topics],
+        "where": dataclasses.asdict(plan.where),
+        "change": None if plan.change is None else plan.change.to_json(),
+        "receipt": dict(plan.receipt),
+    }
+    return dict(json.loads(json.dumps(said, default=str)))
 
 
 def _lines(applied: Applied) -> list[str]:

@@ -197,8 +197,7 @@ def test_a_plan_shows_everything_and_applying_writes_exactly_that(wb, trades, ou
     git(repository, "remote", "add", "origin", "https://ada:hunter2@gitlab.example/team/jobs.git")
     plan = promoted(wb, out)
     shown = json.dumps(plan.to_json())
-    assert json.loads(shown) == plan.to_json() | json.loads(shown)
-    assert plan.to_json() == plan.to_json()
+    assert json.loads(shown) == plan.to_json()
     assert plan.where.remote == "origin (https://gitlab.example/team/jobs.git)"
     for text in (plan.to_text(), plan.to_html(), shown):
         assert "hunter2" not in text

@@ -1,6 +1,7 @@
 """A plan as it is shown, and as it is applied to a real repository; Flink is not asked."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -166,3 +167,36 @@ def test_nothing_in_a_plan_becomes_markup(text, tmp_path_factory):
     )  # fmt: skip
     assert "<b>" not in plan.to_html()
     assert marked.splitlines()[0] in plan.to_text()
+
+
+@pytest.fixture
+def promote(work):
+    """The magic, over a workbench that has planned ``totals``; the repository is real."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from sdp_kernel.notebook.magics import SdpMagics
+
+    shell = InteractiveShell()
+    magics = SdpMagics(shell)
+    magics._workbench = SimpleNamespace(
+        queries={}, promote=lambda *_, **__: plan_for(work), close=lambda: None
+    )
+    yield magics.promote
+    shell.history_manager.end_session()
+
+
+def test_the_magic_prints_a_plan_as_one_json_and_writes_nothing(promote, work, capsys):
+    before = snapshot(work)
+    assert promote(f"q --job {JOB} --plan --json") is None
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"plan": plan_for(work).to_json(), "applied": None}
+    assert snapshot(work) == before
+
+
+def test_the_magic_pushes_where_it_is_told_to(promote, work, team, capsys):
+    promote(f"q --job {JOB} --json")
+    assert git(team, "branch", "--list", BRANCH) == ""
+    promote(f"q --job {JOB} --push --json")
+    said = capsys.readouterr().out.split("\n}\n{\n")
+    assert json.loads("{\n" + said[1])["applied"]["pushed"]["new"] is True
+    assert git(team, "rev-parse", BRANCH) == git(work, "rev-parse", BRANCH)
