@@ -160,8 +160,7 @@ class Rollout:
         """
         running, before = self._known(old, "upgrade")
         if before.script_hash == new.script_hash:
-            self.say(f"{self.job} runs {before.called} already, which is the same as {new.called}")
-            return Started(self.job, running.id, before.called)
+            return self._same(running, before, new)
         left = self._stop(running.id)
         return self._replace(before, new, left, [(left, allow_non_restored_state)])
 
@@ -181,6 +180,8 @@ class Rollout:
         if self.running is None:
             return self._first_that_runs(new, [*attempts, (None, False)])
         running, before = self._known(old, "roll back")
+        if before.script_hash == new.script_hash:
+            return self._same(running, before, new)
         left = self._stop(running.id)
         return self._replace(before, new, left, [*attempts, (None, False)])
 
@@ -198,6 +199,10 @@ class Rollout:
                 hint="name its commit with --old: if the new version does not run, that one is started again",
             )
         return running, before
+
+    def _same(self, running: Job, before: What, new: What) -> Started:
+        self.say(f"{self.job} runs {before.called} already, which is the same as {new.called}")
+        return Started(self.job, running.id, before.called)
 
     def _replace(
         self, before: What, new: What, left: str, attempts: list[tuple[str | None, bool]]

@@ -154,10 +154,14 @@ def test_what_was_not_started_from_here_is_not_upgraded_unless_its_version_is_na
     with pytest.raises(UsageError, match="was not started from here"):
         wb.run_job(job, upgrade=True, confirm=True)
     assert runs_of(wb, job) == [started.job_id]
-    with pytest.raises(JobFailed, match="was not changed"):
+    with pytest.raises(JobFailed, match="was not changed") as caught:
         wb.run_job(job, upgrade=True, old=first, confirm=True)
     send(range(2, 4))
     counts(A=1002, B=1002)
+    commit, back = wb.rollback(job, run=True, confirm=True)
+    assert back.job_id == caught.value.job_id
+    assert runs_of(wb, job) == [back.job_id]
+    assert git(repository.root, "diff", "--stat", first, commit) == ""
 
 
 def test_a_promoted_job_goes_on_from_the_exploratory_one(wb, repository, job, tables, send, counts):
