@@ -28,11 +28,9 @@ def lint(jobs: tuple[str, ...], repository: Path | None, *, listed: bool, as_jso
         click.echo(_rules(as_json=as_json))
         return
     from sdp_kernel.promote.lints.committed import look_over  # noqa: PLC0415
-    from sdp_kernel.repository.git import Repository  # noqa: PLC0415
 
     loaded = settings.load()
-    root = Repository.find(repository or loaded.promote.repository or loaded.root).root
-    found = look_over(root, jobs, loaded)
+    found = look_over(repository or loaded.promote.repository or loaded.root, jobs, loaded)
     if as_json:
         told = {job: [dataclasses.asdict(one) for one in findings] for job, findings in found.items()}
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))

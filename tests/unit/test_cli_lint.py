@@ -9,7 +9,7 @@ from sdp_kernel.cli import main
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.lint_rules import RULES
 from sdp_kernel.promote import render
-from tests.repositories import commit, configure, git, write
+from tests.repositories import write
 
 TABLE = """CREATE TABLE trades (id INT) WITH ('connector' = 'kafka', ${{kafka.main}}, 'topic' = '${{topic}}'{more})"""
 
@@ -17,9 +17,6 @@ TABLE = """CREATE TABLE trades (id INT) WITH ('connector' = 'kafka', ${{kafka.ma
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A repository with one job, and a function to write its table and INSERT anew."""
-    git(tmp_path, "init", "-q", "-b", "main")
-    configure(tmp_path)
-    commit(tmp_path, "README.md")
     monkeypatch.chdir(tmp_path)
 
     def make(insert="INSERT INTO out SELECT id FROM trades", more="", lint=""):
