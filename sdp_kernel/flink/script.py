@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import Position, StatementError
@@ -233,9 +234,10 @@ def _qualified(run: list[Token], at: int) -> str | None:
     return ".".join(parts) or None
 
 
-def identifiers(text: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def identifiers(text: str) -> frozenset[str]:
     """Return every word and quoted name in ``text``, quotes taken off."""
-    return {token.name for token in significant(text) if token.kind in {"word", "identifier"}}
+    return frozenset(token.name for token in significant(text) if token.kind in {"word", "identifier"})
 
 
 def position_at(text: str, offset: int) -> Position:

@@ -212,7 +212,7 @@ def declared_name(group: tuple[Entry, ...]) -> str:
     return ".".join(parts)
 
 
-def _named(group: tuple[Entry, ...], names: set[str]) -> bool:
+def _named(group: tuple[Entry, ...], names: set[str] | frozenset[str]) -> bool:
     """Whether the object's name is among ``names``; a function's in any case."""
     forms = object_names(group)
     if group[0].kind.endswith("FUNCTION"):
