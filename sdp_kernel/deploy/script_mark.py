@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from sdp_kernel.flink.script import significant, split
 
-#: The setting it goes by, among the job's own.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The name it goes by, among the parameters that a job carries.
 SCRIPT = "sdp.script.sha256"
+_PARAMETERS = "pipeline.global-job-parameters"
 _FILES = "'python.files'"
+
+
+def marked(config: Mapping[str, str], script: str) -> dict[str, str]:
+    """Return a job's configuration with the mark of its script: ``GET /jobs/:id/config`` shows it."""
+    mark = f"{SCRIPT}:{script_hash(script)}"
+    return {**config, _PARAMETERS: ",".join(filter(None, [config.get(_PARAMETERS), mark]))}
 
 
 def script_hash(script: str) -> str:

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdp_kernel.deploy.script_mark import SCRIPT, script_hash
+from sdp_kernel.deploy.script_mark import marked
 from sdp_kernel.errors import JobFailed, SdpError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run_sql_job(
             jar_id,
             entry_class=DRIVER,
             arguments=["--script", script],
-            config={**(config or {}), "pipeline.name": name, SCRIPT: script_hash(script)},
+            config=marked({**(config or {}), "pipeline.name": name}, script),
             savepoint=savepoint,
             allow_non_restored_state=allow_non_restored_state,
         )

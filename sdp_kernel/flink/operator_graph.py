@@ -43,7 +43,7 @@ class StreamOperator:
     id
         Flink's, 32 hexadecimal digits: savepoints and the REST API know it by this.
     name, text
-        As Flink shows it; ``text`` is the plan's line.
+        As Flink shows it; ``text`` is the plan's line, empty where there is none: for connectors.
     kind
         ``Data Source``, ``Operator`` or ``Data Sink``.
     node
@@ -105,7 +105,7 @@ def read(nodes: Sequence[Mapping[str, Any]]) -> tuple[StreamOperator, ...]:
         StreamOperator(
             ids[node["id"]],
             str(node["type"]),
-            _NODE.sub("", str(node["contents"]), count=1).removeprefix(":"),
+            _line(str(node["contents"])),
             str(node["pact"]),
             _node_of(node),
             int(node["parallelism"]),
@@ -113,6 +113,11 @@ def read(nodes: Sequence[Mapping[str, Any]]) -> tuple[StreamOperator, ...]:
         )
         for node in ordered
     )
+
+
+def _line(contents: str) -> str:
+    found = _NODE.match(contents)
+    return contents[found.end() + 1 :] if found and contents[found.end() :].startswith(":") else ""
 
 
 def _node_of(node: Mapping[str, Any]) -> int | None:

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -132,11 +133,14 @@ def change_of(
             return Change(base, own, origin, sql, (), Compatibility(state.SAME, state.SAVEPOINT), before)
         config = {"parallelism.default": str(before.arguments["parallelism"])}
         try:
-            versions = version(session, old, config), version(session, statements, config)
+            with ThreadPoolExecutor(1) as beside:
+                was = beside.submit(version, session, old, config)
+                after = version(session, statements, config)
+                then = was.result()
         except SdpError as error:
             return Change(base, own, origin, sql, (), state.unknown(error.message), before)
-    plan = tuple(_operators(versions[0].plan, versions[1].plan))
-    return Change(base, own, origin, sql, plan, state.compare(*versions), before)
+    plan = tuple(_operators(then.plan, after.plan))
+    return Change(base, own, origin, sql, plan, state.compare(then, after), before)
 
 
 def adapted(

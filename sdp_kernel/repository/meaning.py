@@ -84,13 +84,27 @@ def stateful(plan: Mapping[str, Any], operators: Sequence[StreamOperator]) -> di
     reading = _Reading(plan)
     numbers = [operator.node for operator in operators if operator.node is not None]
     shift = max(numbers, default=0) - len(reading.nodes)
+    scans = reading.scans()
     found = {}
     for operator in operators:
-        node = None if operator.node is None else reading.nodes.get(operator.node - shift)
+        if operator.kind == "Data Source":
+            node = _scan_of(operator, scans)
+        else:
+            node = None if operator.node is None else reading.nodes.get(operator.node - shift)
         state = None if node is None else reading.state_of(operator, node)
         if state is not None:
             found[operator.id] = state
     return found
+
+
+def _scan_of(
+    operator: StreamOperator, scans: list[tuple[str, Mapping[str, Any]]]
+) -> Mapping[str, Any] | None:
+    """Take the scan that a source is of: sources are named after their connector and table."""
+    for at, (table, _) in enumerate(scans):
+        if re.search(rf"[.\s-]{re.escape(table)}(?:\[\d+\])?$", operator.name):
+            return scans.pop(at)[1]
+    return scans.pop(0)[1] if scans else None
 
 
 class _Reading:
@@ -101,6 +115,11 @@ class _Reading:
         self.inputs: dict[int, list[int]] = {number: [] for number in self.nodes}
         for edge in plan["edges"]:
             self.inputs[edge["target"]].append(edge["source"])
+
+    def scans(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return the nodes that read something, with the table's name."""
+        nodes = [node for number, node in self.nodes.items() if not self.inputs[number]]
+        return [(self.table(node), node) for node in nodes]
 
     def state_of(self, operator: StreamOperator, node: Mapping[str, Any]) -> Stateful | None:
         kind = kind_of(node)
@@ -119,7 +138,7 @@ class _Reading:
         if kind == "table-source-scan":
             table = self.table(node)
             return Stateful(operator.id, f"Source({table})", f"source {table}", "source", (), (), (), "")
-        if "scan" in kind and operator.kind == "Data Source":
+        if operator.kind == "Data Source":
             return Stateful(operator.id, title(node), f"source {kind}", "source", (), (), (), "")
         if kind in _STATELESS or (kind == "lookup-join" and not node.get("state")):
             return None
@@ -138,12 +157,13 @@ class _Reading:
 
     def grouped(self, node: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return layout and meaning of an aggregate by keys: it keeps accumulators, and no rows."""
-        (source,) = self.inputs[node["id"]]
-        types = self.types(source)
-        keys = list(node.get("grouping", ()))
+        first = self.first_phase(node)
+        (source,) = self.inputs[first["id"]]
+        types = dict(enumerate(self.types(source)))
+        keys = list(first.get("grouping", ()))
         calls = node.get("aggCalls", ())
-        layout = [f"key {types[key]}" for key in keys if key < len(types)]
-        layout += [_call(call, [types[at] for at in call.get("argList", ())]) for call in calls]
+        layout = [f"key {types.get(key, key)}" for key in keys]
+        layout += [_call(call, [str(types.get(at, at)) for at in call.get("argList", ())]) for call in calls]
         retracts = node.get("needRetraction") or node.get("aggCallNeedRetractions") or False
         layout += (
             ["retractions"] if retracts is True or (isinstance(retracts, list) and any(retracts)) else []
@@ -155,6 +175,17 @@ class _Reading:
             values += [f"where {self.column(source, condition)}"] if condition >= 0 else []
             meaning.append(_call(call, values))
         return tuple(layout), tuple(meaning)
+
+    def first_phase(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the local aggregate before a global one, whose arguments are in its terms; or the node."""
+        at = node
+        while len(self.inputs[at["id"]]) == 1:
+            at = self.nodes[self.inputs[at["id"]][0]]
+            if kind_of(at) == "local-group-aggregate":
+                return at
+            if kind_of(at) not in {"exchange", "incremental-group-aggregate"}:
+                break
+        return node
 
     def whole(self, node: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return layout and meaning of any other operator: its rows, and all that it is told to do."""
@@ -204,11 +235,16 @@ class _Reading:
         if kind in _JOINS:
             left = len(self.fields(sources[0]))
             return self.column(sources[0], at) if at < left else self.column(sources[1], at - left)
-        if kind in _GROUPED and at < len(node.get("grouping", ())):
+        if kind.endswith("aggregate") and at < len(node.get("grouping", ())):
             return self.column(sources[0], node["grouping"][at])
         if kind in _GROUPED:
             _, meaning = self.grouped(node)
             return f"[{'; '.join(meaning)}][{at}]"
+        calls = node.get("aggCalls", ())
+        called = at - len(node.get("grouping", ()))
+        if kind.startswith("local-") and called < len(calls):
+            arguments = [self.column(sources[0], one) for one in calls[called].get("argList", ())]
+            return _call(calls[called], arguments)
         return f"{title(node)}.{name}"
 
     def expression(self, rex: Any, source: int) -> str:

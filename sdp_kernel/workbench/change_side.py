@@ -211,7 +211,7 @@ class _SessionCluster(_Cluster):
             with clean_session(self._session) as clean:
                 for text in texts[:-1]:
                     clean.runner().text(text)
-                return [operator.text for operator in operator_graph(clean, texts[-1])]
+                return [one.text for one in operator_graph(clean, texts[-1]) if one.text]
         except SdpError as error:
             return error.message
 

@@ -72,7 +72,10 @@ def test_the_script_goes_to_flink_s_own_driver_in_an_empty_jar(run):
     assert cluster.body == {
         "entryClass": DRIVER,
         "programArgsList": ["--script", script],
-        "flinkConfiguration": {"pipeline.name": "orders", "sdp.script.sha256": script_hash(script)},
+        "flinkConfiguration": {
+            "pipeline.name": "orders",
+            "pipeline.global-job-parameters": f"sdp.script.sha256:{script_hash(script)}",
+        },
     }
     start = cluster.jar.index(b"PK")
     with zipfile.ZipFile(io.BytesIO(cluster.jar[start:])) as archive:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sdp_kernel.connection import KafkaCluster
 from sdp_kernel.deploy.manifest import build
-from sdp_kernel.deploy.script_mark import script_hash
+from sdp_kernel.deploy.script_mark import marked, script_hash
 from sdp_kernel.flink.ledger import Entry, text_hash
 from sdp_kernel.promote import render
 from sdp_kernel.repository import job as jobs
@@ -220,3 +220,6 @@ def test_the_hash_of_a_script_is_of_its_statements_and_not_of_where_functions_li
     assert script_hash(one) == script_hash("SET 'a' = 'b';\nINSERT INTO o SELECT 1")
     assert script_hash(one) != script_hash(one.replace("'b'", "'c'"))
     assert len(script_hash("")) == len(hashlib.sha256().hexdigest())
+    theirs = {"pipeline.global-job-parameters": "a:b", "x": "y"}
+    both = {"x": "y", "pipeline.global-job-parameters": f"a:b,sdp.script.sha256:{script_hash(one)}"}
+    assert marked(theirs, one) == both
