@@ -26,6 +26,14 @@ GROUPS: dict[str, dict[str, bool]] = {
     },
     # for tests and for looking: Flink's reporter for Prometheus, and Kafka Connect with Strimzi's exporter
     "metrics": {f"org.apache.flink:flink-metrics-prometheus:{FLINK}": False},
+    # for tests: Parquet, whose writer needs Hadoop's classes, as the file system for S3 brings most of them
+    "files": {
+        f"org.apache.flink:flink-sql-parquet:{FLINK}": False,
+        f"org.apache.flink:flink-s3-fs-hadoop:{FLINK}": False,
+        "org.apache.hadoop:hadoop-mapreduce-client-core:3.3.4": False,
+    },
+    # for tests: tables that a job looks up by HTTP
+    "lookup": {"com.getindata:flink-http-connector:0.25.0": False},
     "connect": {
         f"org.apache.kafka:connect-runtime:{KAFKA}": True,
         f"org.apache.kafka:connect-json:{KAFKA}": True,

@@ -199,11 +199,12 @@ def object_names(group: tuple[Entry, ...]) -> set[str]:
 
 
 def declared_name(group: tuple[Entry, ...]) -> str:
-    """Return a table's name as SQL, quoted; empty for what is no table, or was given another name."""
-    if not group[0].kind.endswith("TABLE") or any(_new_name(entry) is not None for entry in group[1:]):
+    """Return a table's or view's name as SQL, quoted; empty for others, and for what was renamed."""
+    what = group[0].kind.split()[-1]
+    if what not in {"TABLE", "VIEW"} or any(_new_name(entry) is not None for entry in group[1:]):
         return ""
     tokens = significant(group[0].text)
-    at = next(n for n, token in enumerate(tokens) if token.upper == "TABLE") + 1
+    at = next(n for n, token in enumerate(tokens) if token.upper == what) + 1
     at += 3 if [token.upper for token in tokens[at : at + 3]] == ["IF", "NOT", "EXISTS"] else 0
     parts = [identifier(tokens[at].name)]
     while tokens[at + 1 : at + 2] and tokens[at + 1].text == ".":

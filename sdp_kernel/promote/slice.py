@@ -109,12 +109,15 @@ def minimal(session: Session, statement: str, parameters: Mapping[str, str]) -> 
     ledger = session.ledger.shaping
     found = reachable(statement, in_force(ledger))
     search = _Search(session, statement, parameters)
-    try:
-        plan = search.plan_of(found)
-    except SdpError as error:
-        check_places(ledger, found)
-        raise _refusal(session, found, error) from None
-    part = search.smallest(found, plan)
+    with clean_session(session) as clean:
+        try:
+            replay(clean, found.entries)
+            plan = explain(clean, statement, parameters)
+        except SdpError as error:
+            check_places(ledger, found)
+            raise _refusal(session, found, error) from None
+        part = search.without_idle_views(clean, found, plan)
+    part = search.smallest(part, plan)
     check_places(ledger, part)
     search.check_same(part, plan)
     frames = [entry.target for entry in part.declarations if is_frame(entry)]
@@ -187,7 +190,8 @@ class _Search:
                     "the session's statements, run again, give the query another plan than it has here",
                     hint="what its views read was changed after they were made: CREATE them again",
                 )
-        like = [declared_name(g) for g in part.objects if "LIKE" in {t.upper for t in significant(g[0].text)}]
+        tables = [group for group in part.objects if group[0].kind.endswith("TABLE")]
+        like = [declared_name(g) for g in tables if "LIKE" in {t.upper for t in significant(g[0].text)}]
         if not any(like):
             return
         with clean_session(self._session) as clean:
@@ -200,6 +204,23 @@ class _Search:
                         hint=f"CREATE {name} again, and run the query again",
                     )
 
+    def without_idle_views(self, clean: Session, part: Slice, plan: str) -> Slice:
+        """Drop view by view where all is declared; one that the plan is the same without is left out.
+
+        A view is looked up where it is used, so that does what a replay without it would, in less time.
+        """
+        kept = []
+        for group in reversed(part.objects):
+            name = declared_name(group) if group[0].kind.endswith("VIEW") else ""
+            if name:
+                clean.runner().text(f"DROP {'TEMPORARY ' * group[0].temporary}VIEW {name}")
+                with contextlib.suppress(SdpError):
+                    if explain(clean, self._statement, self._parameters) == plan:
+                        continue
+                replay(clean, group)
+            kept.append(group)
+        return Slice(part.settings, _flat(reversed(kept)))
+
     def smallest(self, part: Slice, plan: str) -> Slice:
         """Return the slice without the objects, ALTERs and surroundings the plan is the same without."""
 
@@ -208,13 +229,17 @@ class _Search:
                 return candidate if self.plan_of(candidate) == plan else None
             return None
 
-        names = Counter(name for group in part.objects for name in object_names(group))
+        groups = part.objects
+        names = Counter(name for group in groups for name in object_names(group))
         shown = {n for n in (*_SCAN.findall(plan), *_SINK.findall(plan)) if names[n] == 1}
-        kept = list(part.objects)
-        for group in reversed(part.objects):
+        kept = list(groups)
+        for group in reversed(groups):
             others = [other for other in kept if other is not group]
             texts = [self._statement, *(entry.text for other in others for entry in other)]
-            if (group[0].kind.endswith("TABLE") and object_names(group) & shown) or calls(group, texts):
+            kind = group[0].kind.split()[-1]
+            if kind == "VIEW" and declared_name(group):
+                continue
+            if (kind == "TABLE" and object_names(group) & shown) or calls(group, texts):
                 continue
             if fewer(Slice(part.settings, _flat(others))) is not None:
                 kept = others
@@ -280,11 +305,13 @@ def _leavable(surroundings: tuple[Entry, ...]) -> list[tuple[Entry, ...]]:
     found = []
     for entries in by_thing.values():
         ends = [at for at, entry in enumerate(entries) if entry.kind.split()[0] in _ENDS]
-        if ends and ends[-1] + 1 < len(entries):
+        jar = entries[0].kind.endswith(" JAR")
+        if ends and (jar or ends[-1] + 1 < len(entries)):
             found.append(tuple(entries[: ends[-1] + 1]))
-        if ends or entries[0].kind != "ADD JAR":
+        if not jar:
             found.append(tuple(entries))
-    return found[::-1]
+    every = tuple(entry for entry in surroundings if any(entry in group for group in found))
+    return [every, *reversed(found)] if len(found) > 1 else found
 
 
 def without_idle_settings(

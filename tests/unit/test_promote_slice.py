@@ -14,6 +14,7 @@ from sdp_kernel.promote.objects import (
     in_force,
     reachable,
 )
+from sdp_kernel.promote.slice import _leavable
 
 
 def entries(text):
@@ -243,11 +244,32 @@ def test_views_that_read_each_other_are_found(ledger, views):
         ("CREATE TEMPORARY TABLE IF NOT EXISTS `a.b`.t (x INT)", "`a.b`.`t`"),
         ("CREATE TABLE c . d . `e``f` (x INT)", "`c`.`d`.`e``f`"),
         ("CREATE TABLE t (x INT); ALTER TABLE t RENAME TO u", ""),
-        ("CREATE VIEW v AS SELECT 1", ""),
+        ("CREATE TEMPORARY VIEW `v w` AS SELECT 1", "`v w`"),
+        ("CREATE FUNCTION f AS 'a.B'", ""),
     ],
 )
-def test_a_table_s_name_is_quoted_part_by_part(text, name):
+def test_a_name_is_quoted_part_by_part(text, name):
     assert declared_name(entries(text)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "leavable"),
+    [
+        ("ADD JAR 'a.jar'", []),
+        ("ADD JAR 'a.jar'; REMOVE JAR 'a.jar'", [[0, 1]]),
+        ("ADD JAR 'a.jar'; REMOVE JAR 'a.jar'; ADD JAR  'a.jar'", [[0, 1]]),
+        ("CREATE DATABASE d; ALTER DATABASE d SET ('k' = 'v')", [[0, 1]]),
+        (
+            "CREATE CATALOG c; DROP CATALOG c; CREATE CATALOG c WITH ('k' = 'v')",
+            [[0, 1, 2], [0, 1, 2], [0, 1]],
+        ),
+        ("CREATE DATABASE d; USE d; USE e; ADD JAR 'a.jar'", [[0, 1, 2], [2], [1], [0]]),
+        ("LOAD MODULE hive; UNLOAD MODULE hive", [[0, 1]]),
+    ],
+)
+def test_surroundings_are_left_out_with_what_belongs_to_them(text, leavable):
+    whole = entries(text)
+    assert [[whole.index(entry) for entry in group] for group in _leavable(whole)] == leavable
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])

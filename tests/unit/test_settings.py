@@ -144,6 +144,9 @@ def test_an_unknown_profile_is_refused_with_the_known_ones(load):
         ("[local\n", "is not valid TOML"),
         ('[promote]\nbranch = "sdp/{name}"\n', "promote.branch"),
         ('[promote]\nbranch = "sdp/{job"\n', "promote.branch"),
+        ('[promote]\nkafka_cluster = "Events"\n', "promote.kafka_cluster is 'Events'"),
+        ('[promote]\nkafka_cluster = "a/b/c"\n', "promote.kafka_cluster is 'a/b/c'"),
+        ("[promote]\nkafka_cluster = 3\n", "promote.kafka_cluster must be a table"),
     ],
 )
 def test_a_mistake_is_refused_with_the_file_and_the_key(load, tmp_path, text, named):
@@ -251,3 +254,31 @@ def test_the_state_directory_keeps_itself_out_of_git(tmp_path):
 def test_flinks_configuration_of_the_embedded_stack_is_text(load):
     loaded = load('[local.flink]\n"metrics.reporter.prom.port" = 9249\nweb.submit.enable = false\n')
     assert loaded.local.flink == {"metrics.reporter.prom.port": "9249", "web.submit.enable": "false"}
+
+
+@pytest.mark.parametrize(
+    ("text", "clusters"),
+    [
+        ("", {}),
+        ('kafka_cluster = "events"', {"main": "events"}),
+        (
+            'kafka_cluster = { main = "events", logs = "other/logs.v2" }',
+            {"main": "events", "logs": "other/logs.v2"},
+        ),
+    ],
+)
+def test_the_kafkas_of_kubernetes_are_named_by_alias(load, text, clusters):
+    assert dict(load(f"[promote]\n{text}\n").promote.kafka_cluster) == clusters
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("", "./modules/kafka-topic"),
+        ('module_source = "git::https://g.example/m.git//flink/sql-job?ref=v1"',
+         "git::https://g.example/m.git//kafka-topic?ref=v1"),
+        ('module_source = "./m/flink/sql-job"\ntopic_module_source = "./topics"', "./topics"),
+    ],
+)  # fmt: skip
+def test_the_topic_module_is_beside_the_job_s(load, text, source):
+    assert load(f"[promote]\n{text}\n").promote.topic_module_source == source

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sdp_kernel.errors import PromoteError, UsageError
 from sdp_kernel.flink.script import identifier
 from sdp_kernel.promote.objects import in_force, object_names
-from sdp_kernel.promote.sink import Sink
+from sdp_kernel.promote.sink import Sink, scheme_of
 from sdp_kernel.promote.sinks import existing, probe
 from sdp_kernel.promote.sinks.kafka import column_lines, rendered_options
 from sdp_kernel.settings import quote
@@ -45,7 +45,7 @@ def make(query: Query, session: Session, reads: Slice, *, path: str, request: Re
     UsageError
         The path, the format or a partition column cannot be.
     """
-    format_ = request.format or "parquet"
+    format_ = request.format or ("json" if scheme_of(path) == "file" else "parquet")
     _check(query, path, format_, request.partition_by)
     if query.updating and format_ not in _OF_CHANGES:
         raise PromoteError(
@@ -83,6 +83,11 @@ def make(query: Query, session: Session, reads: Slice, *, path: str, request: Re
         ),
         shown=path,
     )
+    if reason is not None and f"'{format_}'" in reason and "factory" in reason:
+        raise PromoteError(
+            f"this Flink writes no {format_}: {path}",
+            hint=f"put flink-sql-{format_} and Hadoop's classes into its lib, ADD JAR them, or --format json",
+        )
     if reason is not None:
         raise PromoteError(
             f"the result cannot be written to {path} as {format_}: {reason}",
