@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FIRST_LOOK_S, _MOST_SELDOM_S = 4.0, 60.0
 _POINTS = 64
-_KEPT = 4096
+_KEPT = 1024
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Trace:
 
 
 def look_at(session: Session) -> None:
-    """Ask for the metrics of the jobs of running SELECTs, where it is time to.
+    """Ask for the metrics of a running SELECT's job, where it is time to: of one in a turn.
 
     Raises
     ------
@@ -116,12 +116,13 @@ def look_at(session: Session) -> None:
             jobmanager = session.jobmanager
             if jobmanager is not None:
                 query.trace.look(jobmanager, query.job_id, seconds)
+            return
 
 
 class Sample:
     """Some of the changes of a run, each with the same chance (a reservoir, Algorithm L).
 
-    ``seen`` counts all. Past the first few thousand it costs a few numbers a page.
+    ``seen`` counts all. Past the first thousand it costs a few numbers a page.
     """
 
     def __init__(self, most: int = _KEPT, *, seed: int | None = None) -> None:

@@ -7,11 +7,13 @@ import uuid
 
 import pytest
 from confluent_kafka import Producer
+from IPython.core.interactiveshell import InteractiveShell
 
 import sdp_kernel
-from sdp_kernel.errors import Blocked
+from sdp_kernel.errors import Blocked, UsageError
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.flink.script import split
+from sdp_kernel.notebook.magics import SdpMagics
 from sdp_kernel.promote.lint import Draft, Run, look
 from sdp_kernel.promote.slice import Slice, explain
 from sdp_kernel.repository import report
@@ -112,10 +114,14 @@ def test_a_mended_job_is_proven_committed_and_runs_on(wb, stack, repository, job
     assert wb.jobmanager.state(applied.job_id) == "RUNNING"
     git(repository, "merge", "-q", "--ff-only", applied.branch)
     assert report.evidence_of(repository, job).problem is None
+    (verified,) = wb.verify(job)
+    assert not verified.failed
     wb.jobmanager.cancel(applied.job_id)
-    again = wb.promote(
-        "few", job=job, to=f"{topic_name}.out", fix=["SDP001", "SDP005", "SDP006", "SDP007", "SDP014"]
-    )
+    magics = SdpMagics(InteractiveShell())
+    magics._workbench = wb
+    with pytest.raises(UsageError, match="SDP010"):
+        magics.promote(f"few --job {job} --to {topic_name}.out --fix SDP001,SDP010")
+    again = magics.promote(f"few --job {job} --to {topic_name}.out --fix --plan")
     assert again.unchanged
 
 

@@ -1,6 +1,8 @@
 """What the lint finds in the text of a job: its INSERT, its tables, its settings, its parameters."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sdp_kernel.promote.lint import Draft, Run
 from sdp_kernel.promote.lints import secrets
@@ -314,3 +316,19 @@ def test_what_was_found_elsewhere_is_weighed_with_the_rest():
     (other,) = findings("INSERT INTO o SELECT x FROM t LIMIT 1")
     assert codes(run=Run(others=(other,)), settings=LintSettings(disable=("SDP001",))) == []
     assert isinstance(draft(), Draft)
+
+
+PLACES = [
+    "'k.password' = 'hunter2'", "'a' = 'b'", "-- 'k.token' = 'hunter2'\n", "/* 'k.secret'='hunter2' */",
+    "/*+ OPTIONS('k.password' = 'hunter2', 'a' = 'b') */", "SELECT", ",", "(", ")", "'it''s'", "`k`",
+    JAAS.format('"hunter2"'), "'url' = 'kafka://u:hunter2@h'",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PLACES)))
+def test_nothing_of_a_secret_is_left_in_any_text(parts):
+    hidden, found = secrets.hide(draft(" ".join(parts)))
+    assert "hunter2" not in hidden.statement
+    assert bool(found) is any("hunter2" in part for part in parts)
+    assert hidden.statement.count("'a' = 'b'") == " ".join(parts).count("'a' = 'b'")
+    assert secrets.hide(hidden)[1] == ()
