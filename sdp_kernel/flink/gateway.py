@@ -77,6 +77,10 @@ class Gateway:
         """``DELETE /sessions/:session``: ends its operations and their SELECT jobs."""
         self._call("DELETE", f"/sessions/{session}")
 
+    def configure_session(self, session: str, statement: str) -> None:
+        """``POST …/configure-session``: carries out a DDL or a SET; no result is to be fetched."""
+        self._call("POST", f"/sessions/{session}/configure-session", {"statement": statement})
+
     def session_config(self, session: str) -> dict[str, str]:
         """``GET /sessions/:session``: the session's configuration."""
         return dict(self._call("GET", f"/sessions/{session}")["properties"])

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.script import split
 from sdp_kernel.kafka.read import Records
+from sdp_kernel.repository import retarget
 from sdp_kernel.repository.testing import case as cases
-from sdp_kernel.repository.testing import outcome, records
+from sdp_kernel.repository.testing import lookups, outcome, records
 from sdp_kernel.repository.testing.aim import Sink, aim
 from sdp_kernel.repository.testing.case import Case, read_options, rows_text
 from sdp_kernel.repository.testing.report import Report
@@ -46,7 +48,14 @@ def case(tmp_path):
 
 
 def aimed(script, case):
-    return aim(split(script), case, bootstrap="here:1", prefix="p", directory=case.root / "work", lookups="http://here")
+    return aim(
+        split(script),
+        case,
+        bootstrap="here:1",
+        prefix="p",
+        directory=case.root / "work",
+        lookups="http://here",
+    )
 
 
 # --- records ---------------------------------------------------------------------------------
@@ -160,24 +169,33 @@ def test_a_line_of_what_is_expected_that_is_no_row_is_refused(case):
 # --- a job's tables --------------------------------------------------------------------------
 
 
-def test_a_job_reads_and_writes_topics_of_the_test_alone(case):
-    found = aimed(ORDERS + OUT + INSERT, case)
+def options_in_force(found):
+    return {
+        table.name: table.options
+        for table in retarget.tables(split(";".join((*found.declarations, found.job))))
+    }
+
+
+@pytest.mark.parametrize(
+    "more", ["", "ALTER TABLE orders SET ('scan.startup.mode' = 'latest-offset', 'topic' = 'orders.v1');"]
+)
+def test_a_job_reads_and_writes_topics_of_the_test_alone(case, more):
+    found = aimed(ORDERS + more + OUT + INSERT, case)
     assert [(s.table, s.topic) for s in found.sources] == [("orders", "p-0-orders-v1")]
     assert found.sinks == (Sink("totals", "p-1-totals", None, "json", upserts=True),)
     assert found.job == "INSERT INTO totals SELECT id, COUNT(*) FROM orders  GROUP BY id"
-    changed = " ".join(
-        found.declarations[i] for i, text in enumerate(found.declarations) if text.startswith("ALTER")
-    )
-    assert "'topic' = 'p-0-orders-v1'" in changed
-    assert changed.count("'properties.bootstrap.servers' = 'here:1'") == 2
-    assert "'scan.startup.mode' = 'earliest-offset'" in changed
-    assert changed.count("'scan.bounded.mode' = 'latest-offset'") == 1
-    assert "'value.format' = 'json'" in changed
-    reset = changed[changed.index("RESET") :]
-    assert "'scan.startup.timestamp-millis'" in reset
-    assert "'properties.sasl.jaas.config'" in reset
-    assert "'value.avro-confluent.url'" in reset
-    assert "group.id" not in changed
+    assert options_in_force(found) == {
+        "orders": {
+            "connector": "kafka", "properties.bootstrap.servers": "here:1", "topic": "p-0-orders-v1",
+            "properties.group.id": "g", "scan.startup.mode": "earliest-offset",
+            "scan.bounded.mode": "latest-offset", "format": "json",
+        },
+        "totals": {
+            "connector": "upsert-kafka", "properties.bootstrap.servers": "here:1", "topic": "p-1-totals",
+            "key.format": "json", "value.format": "json",
+        },
+    }  # fmt: skip
+    assert "WATERMARK FOR at AS at) WITH (" in found.declarations[0]
 
 
 def test_tables_over_one_topic_share_one_and_those_of_two_clusters_do_not(case):
@@ -204,12 +222,38 @@ def test_other_connectors_are_replaced_and_that_is_said(case):
         "INSERT INTO warehouse SELECT id FROM people"
     )
     found = aimed(script, case)
-    text = "\n".join(found.declarations[1:])
-    assert "'connector' = 'filesystem'" in text
-    assert "'format' = 'debezium-json'" in text
-    assert "RESET ('url', 'password')" in text
+    path = (case.root / "work/people").as_uri()
+    assert options_in_force(found) == {
+        "people": {"connector": "filesystem", "format": "json", "path": path},
+        "warehouse": {
+            "connector": "kafka", "properties.bootstrap.servers": "here:1", "topic": "p-0-warehouse",
+            "format": "debezium-json",
+        },
+    }  # fmt: skip
     assert [s.format for s in found.sinks] == ["debezium-json"]
     assert any("jdbc" in note for note in found.notes)
+
+
+def test_a_table_that_is_looked_up_is_served(case):
+    write(case.directory, "input/people.jsonl")
+    script = (
+        ORDERS + OUT + "CREATE TABLE people (id INT) WITH ('connector' = 'jdbc', 'url' = 'jdbc:x');"
+        "INSERT INTO totals SELECT o.id, 1 FROM orders o JOIN people FOR SYSTEM_TIME AS OF o.pt AS p ON o.id = p.id"
+    )
+    found = aimed(script, case)
+    assert options_in_force(found)["people"]["url"] == "http://here/p/people"
+    assert [source.served for source in found.sources] == ["", "p/people"]
+
+
+def test_rows_are_served_by_the_columns_that_are_asked_for():
+    with lookups.server() as server:
+        server.serve("a/t", [{"id": 1, "name": "x"}, {"id": 2, "name": "x y"}, {"id": 1, "name": "z"}])
+        ask = httpx.Client(trust_env=False, base_url=server.url)
+        assert [row["name"] for row in ask.get("/a/t?id=1").json()] == ["x", "z"]
+        assert ask.get("/a/t?id=2&name=x%20y").json() == [{"id": 2, "name": "x y"}]
+        assert (
+            ask.get("/a/t?id=3").json() == ask.get("/b/t?id=1").json() == ask.get("/a/t?other=1").json() == []
+        )
 
 
 def test_a_source_without_input_is_refused_with_the_file_to_write(case):

@@ -7,13 +7,13 @@ Everything else of a declaration stays, and so do the queries.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sdp_kernel.errors import UsageError
 from sdp_kernel.repository import retarget
-from sdp_kernel.repository.testing import hints
+from sdp_kernel.repository.testing import options as options_of
 from sdp_kernel.repository.testing.case import INPUT
 from sdp_kernel.repository.testing.lookups import is_looked_up
 from sdp_kernel.repository.testing.lookups import options as lookup_options
@@ -152,7 +152,7 @@ def aim(
             changes[table], source = _source(table, place, changes.get(table))
             sources.append(source)
     _check(jobs[0], tables, sources, place)
-    *declared, job = retarget.retarget([*statements], changes)
+    *declared, job = _changed(statements, changes)
     return Aimed(
         tuple(_unhinted(text) for text in declared),
         _unhinted(job),
@@ -167,8 +167,27 @@ def name_of(table: JobTable) -> str:
     return table.parts[-1]
 
 
+def _changed(statements: Sequence[Statement], changes: Mapping[JobTable, retarget.Change]) -> tuple[str, ...]:
+    """Return the statements with the changes: in the CREATE itself where it is all that is said of a table.
+
+    Each statement costs the gateway as much as a small query, and a run of many tests has many.
+    """
+    texts, behind = list(statements), {}
+    for table, change in changes.items():
+        create = statements[table.after]
+        new = {k: v for k, v in {**table.options, **change.options}.items() if v is not None}
+        text = None
+        if create.kind == "CREATE TABLE" and not change.anew:
+            text = options_of.written(create.text, new)
+        if text is None:
+            behind[table] = change
+        else:
+            texts[table.after] = replace(create, text=text)
+    return retarget.retarget(texts, behind)
+
+
 def _unhinted(text: str) -> str:
-    return hints.without(text, lambda key: _PLACE.fullmatch(key) is not None)
+    return options_of.without_hints(text, lambda key: _PLACE.fullmatch(key) is not None)
 
 
 def _check(job: Statement, tables: Sequence[JobTable], sources: Sequence[Source], place: _Range) -> None:

@@ -21,7 +21,6 @@ from sdp_kernel.errors import JobFailed, SdpError, StackError
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.gateway import Gateway, GatewayFault
 from sdp_kernel.flink.jobs import TERMINAL, JobManager
-from sdp_kernel.flink.runner import Runner
 from sdp_kernel.kafka.cluster import Cluster
 from sdp_kernel.kafka.offsets import Range
 from sdp_kernel.kafka.read import read as read_ranges
@@ -30,15 +29,19 @@ from sdp_kernel.repository.testing.prepare import aliases, prepare
 from sdp_kernel.repository.testing.result import Result, Table, failure, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from sdp_kernel.connection import KafkaCluster
     from sdp_kernel.kafka.read import Records
     from sdp_kernel.repository.testing.case import Case
     from sdp_kernel.repository.testing.prepare import Prepared
 
-_AT_ONCE = 8
-_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.03, 0.2
+#: So many jobs are planned at once; they run as task slots are free.
+_AT_ONCE = 4
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.05, 0.15
+_NOT_READY = b'{"resultType":"NOT_READY"'
+_TOLD = 60
 _READ_S = 10.0
 #: A hundred years: watermarks then come with the end of the input alone.
 _NEVER = "36500 d"
@@ -110,13 +113,25 @@ def run(
 
 @dataclass
 class _Started:
-    """A test under way: what was prepared, its job, how long that took, and why it gave nothing."""
+    """A test under way: what was prepared, its job, how long that took, and why it gave nothing.
+
+    ``begun`` and ``until``, when it has to have ended, are of the monotonic clock.
+    """
 
     prepared: Prepared
     job_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    begun: float = 0.0
+    until: float = float("inf")
     submitted: bool = False
+    ended: bool = False
     seconds: float = 0.0
     error: SdpError | None = None
+
+    def end(self, error: SdpError | None) -> None:
+        """Note that its job has ended, or never began."""
+        self.seconds = time.monotonic() - self.begun
+        self.error = error
+        self.ended = True
 
 
 class _Run:
@@ -168,21 +183,22 @@ class _Run:
         return tuple(found[number] for number in range(len(self.cases)))
 
     def _run(self, started: list[_Started]) -> None:
-        """Run the jobs while their input is written; they begin once all of it is."""
+        """Run the jobs: planned by a few threads while input is written, begun once all of it is."""
         if not started:
             return
-        threads = min(len(started), self.place.at_once, self._free_slots())
-        with ThreadPoolExecutor(threads, thread_name_prefix="sdp-test") as pool:
-            futures = [pool.submit(self._one, one) for one in started]
+        slots = threading.Semaphore(self._free_slots())
+        with ThreadPoolExecutor(min(len(started), self.place.at_once), "sdp-test") as pool:
+            futures = [pool.submit(self._begin, one, slots) for one in started]
             try:
                 topics.fill(self.cluster, [one.prepared for one in started])
                 self.written.set()
-                for future in futures:
-                    future.result()
-            except BaseException:
+                self._watch(started, futures, slots)
+            finally:
                 self.stopped.set()
                 self.written.set()
-                raise
+                for one in started:
+                    if one.submitted and not one.ended:
+                        self._cancel(one)
 
     def _free_slots(self) -> int:
         overview = self.jobmanager.overview()
@@ -194,69 +210,82 @@ class _Run:
             )
         return free
 
-    def _one(self, one: _Started) -> None:
-        """Run one test's job to its end, in a session of its own."""
-        begun = time.monotonic()
+    def _begin(self, one: _Started, slots: threading.Semaphore) -> None:
+        """Declare a test's tables in a session of its own, and start its job."""
+        one.begun = time.monotonic()
         handle = self.gateway.open_session("sdp-test", {**self.place.session, **_SESSION})
+        took = False
         try:
-            runner = Runner(self.gateway, handle, self.jobmanager)
             for statement in one.prepared.script.declarations:
-                self._statement(runner, statement)
+                with _telling(statement):
+                    self.gateway.configure_session(handle, statement)
             self.written.wait()
+            while not (took := slots.acquire(timeout=_LONGEST_WAIT_S)) and not self.stopped.is_set():
+                pass
             if self.stopped.is_set():
                 return
+            with _telling(one.prepared.script.job):
+                self._submit(handle, one)
             one.submitted = True
-            self._statement(runner, one.prepared.script.job, self._config(one))
-            self._await(one)
         except SdpError as error:
-            one.error = error
+            one.end(error)
+            if took:
+                slots.release()
         finally:
-            one.seconds = time.monotonic() - begun
             with contextlib.suppress(SdpError):
                 self.gateway.close_session(handle)
 
-    def _config(self, one: _Started) -> dict[str, str]:
+    def _submit(self, handle: str, one: _Started) -> None:
+        """Submit a job and wait until it is planned, and the JobManager has it."""
         options = one.prepared.options
-        return {
+        config = {
             **_JOB,
             "$internal.pipeline.job-id": one.job_id,
             "pipeline.name": f"test {one.prepared.case}",
             **({"pipeline.auto-watermark-interval": _NEVER} if options.watermarks == "end" else {}),
         }
-
-    def _statement(self, runner: Runner, text: str, config: dict[str, str] | None = None) -> None:
-        try:
-            runner.table(text, config)
-        except GatewayFault as fault:
-            error = faults.to_error(fault.errors)
-            first = " ".join(text.split())[:60]
-            raise SdpError(f"{error.message}\n  in: {first}", hint=error.hint, detail=error.detail) from None
-
-    def _await(self, one: _Started) -> None:
-        """Wait until the job has ended.
-
-        Raises
-        ------
-        JobFailed
-            It failed, or it did not end in time.
-        """
-        until = time.monotonic() + one.prepared.options.timeout
+        operation = self.gateway.submit(handle, one.prepared.script.job, config)
         wait = _SHORTEST_WAIT_S
-        while (state := self.jobmanager.state(one.job_id)) not in TERMINAL:
-            if time.monotonic() > until or self.stopped.is_set():
-                self._cancel(one)
-                raise JobFailed(
-                    f"the job has not ended within {one.prepared.options.timeout:g} s: it is {state}",
-                    job_id=one.job_id,
-                    hint="it ends with its input, unless a source has no end; test.toml may set timeout",
-                )
+        while self.gateway.fetch(handle, operation, 0).startswith(_NOT_READY):
             time.sleep(wait)
-            wait = min(wait * 1.2, _LONGEST_WAIT_S)
-        if state != "FINISHED":
-            cause = self.jobmanager.failures(one.job_id)
-            reason = cause[0].reason if cause else f"it is {state}"
-            hint = faults.hint(reason)
-            raise JobFailed(f"the job failed: {reason}", job_id=one.job_id, hint=hint)
+            wait = min(wait * 1.3, _LONGEST_WAIT_S)
+        one.until = time.monotonic() + options.timeout
+
+    def _watch(
+        self, started: Sequence[_Started], futures: Sequence[Future[None]], slots: threading.Semaphore
+    ) -> None:
+        """Wait until all jobs have ended, or were too long about it."""
+        wait = _SHORTEST_WAIT_S
+        while not all(one.ended for one in started):
+            for future in futures:
+                if future.done():
+                    future.result()  # raises where the gateway is gone
+            running = [one for one in started if one.submitted and not one.ended]
+            states = {job.id: job.state for job in self.jobmanager.jobs()} if running else {}
+            for one in running:
+                error = self._state(one, states.get(one.job_id, "UNKNOWN"))
+                if error is not None or states.get(one.job_id) == "FINISHED":
+                    one.end(error)
+                    slots.release()
+            time.sleep(wait)
+            wait = min(wait * 1.1, _LONGEST_WAIT_S)
+
+    def _state(self, one: _Started, state: str) -> JobFailed | None:
+        """Return why a job has ended that should not have; None while it may go on, or where it is done."""
+        if state not in TERMINAL:
+            if time.monotonic() < one.until:
+                return None
+            self._cancel(one)
+            return JobFailed(
+                f"the job has not ended within {one.prepared.options.timeout:g} s: it is {state}",
+                job_id=one.job_id,
+                hint="it ends with its input, unless a source has no end; test.toml may set timeout",
+            )
+        if state == "FINISHED":
+            return None
+        causes = self.jobmanager.failures(one.job_id)
+        reason = causes[0].reason if causes else f"it is {state}"
+        return JobFailed(f"the job failed: {reason}", job_id=one.job_id, hint=faults.hint(reason))
 
     def _cancel(self, one: _Started) -> None:
         with contextlib.suppress(SdpError):
@@ -278,6 +307,17 @@ class _Run:
             return judge(case, tables, one.seconds, notes)
         except SdpError as error:
             return failure(case, error, one.seconds, notes)
+
+
+@contextlib.contextmanager
+def _telling(statement: str) -> Iterator[None]:
+    """Name the statement in what the gateway says of it."""
+    try:
+        yield
+    except GatewayFault as fault:
+        error = faults.to_error(fault.errors)
+        first = " ".join(statement.split())[:_TOLD]
+        raise SdpError(f"{error.message}\n  in: {first}", hint=error.hint, detail=error.detail) from None
 
 
 def _table(sink: Any, outputs: Mapping[str, Records]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError, TopicError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 #: Records may be as old or as new as they like.
 _CONFIG = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 - 1)}
 _WRITE_S = 30.0
+_FENCED, _FENCED_S, _PAUSE_S = "brokers are currently fenced", 10.0, 0.3
 
 
 def fill(cluster: Cluster, prepared: Iterable[Prepared]) -> None:
@@ -39,9 +41,7 @@ def fill(cluster: Cluster, prepared: Iterable[Prepared]) -> None:
     ]
     if not new:
         return
-    made = cluster.admin.create_topics(new, operation_timeout=CALL_SECONDS, request_timeout=CALL_SECONDS)
-    for name, future in made.items():
-        cluster.result(future, topic=name)
+    _create(cluster, new)
     failed: list[str] = []
 
     def delivered(error: Any, message: Any) -> None:
@@ -64,6 +64,26 @@ def fill(cluster: Cluster, prepared: Iterable[Prepared]) -> None:
             f"input could not be written: {failed[0] if failed else f'{left} records were not acknowledged'}",
             hint="sdp status shows whether Kafka is well",
         )
+
+
+def _create(cluster: Cluster, topics: list[Any]) -> None:
+    """Make topics; a broker that a busy machine has kept from its heartbeat is waited for."""
+    until = time.monotonic() + _FENCED_S
+    while topics:
+        made = cluster.admin.create_topics(
+            topics, operation_timeout=CALL_SECONDS, request_timeout=CALL_SECONDS
+        )
+        left = []
+        for topic in topics:
+            try:
+                cluster.result(made[topic.topic], topic=topic.topic)
+            except TopicError as error:
+                if _FENCED not in error.message or time.monotonic() > until:
+                    raise
+                left.append(topic)
+        topics = left
+        if topics:
+            time.sleep(_PAUSE_S)
 
 
 def _send(producer: Any, topic: str, value: bytes | None, key: bytes | None, more: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Takes options out of the ``OPTIONS`` hints in a text: a hint holds against what its table says."""
+"""A table's options in the text: those of a CREATE TABLE written anew, those in hints taken out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,33 @@ from sdp_kernel.flink.script import significant
 from sdp_kernel.references import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sdp_kernel.flink.script import Token
 
 
-def without(text: str, dropped: Callable[[str], bool]) -> str:
-    """Return the text without the options that ``dropped`` names; a hint that has no others goes too."""
+def written(text: str, options: Mapping[str, str]) -> str | None:
+    """Return a CREATE TABLE with other options; None for one that has none, such as ``… LIKE t``."""
+    tokens = significant(text)
+    depth = 0
+    for at, token in enumerate(tokens[:-1]):
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth == 0 and token.kind == "word" and token.upper == "WITH" and tokens[at + 1].text == "(":
+            closing = next(i for i in range(at, len(tokens)) if tokens[i].text == ")")
+            new = f"WITH ({_pairs(options.items())})"
+            return f"{text[: token.start]}{new}{text[tokens[closing].end :]}"
+    return None
+
+
+def _pairs(options: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{quote(key)} = {quote(value)}" for key, value in options)
+
+
+def without_hints(text: str, dropped: Callable[[str], bool]) -> str:
+    """Take the options that ``dropped`` names out of hints, which hold against what their table says.
+
+    A hint that has no others goes too.
+    """
     out, last = [], 0
     for token in significant(text):
         if token.kind != "hint":
@@ -31,8 +51,7 @@ def _hint(text: str, dropped: Callable[[str], bool]) -> str:
     for item in _items(significant(inner)):
         if item[0].upper == "OPTIONS":
             options = [(key, value) for key, value in pairs(item[2:]).items() if not dropped(key)]
-            written = ", ".join(f"{quote(key)} = {quote(value)}" for key, value in options)
-            kept += [f"OPTIONS({written})"] if options else []
+            kept += [f"OPTIONS({_pairs(options)})"] if options else []
         else:
             kept.append(inner[item[0].start : item[-1].end])
     return f"/*+ {', '.join(kept)} */" if kept else ""
