@@ -15,6 +15,7 @@ from sdp_kernel.errors import SdpError
 from sdp_kernel.flink.compiled import compiled_plan
 from sdp_kernel.flink.operator_graph import operator_graph
 from sdp_kernel.flink.script import split
+from sdp_kernel.promote.lints.text import options
 from sdp_kernel.promote.module_block import merged
 from sdp_kernel.promote.slice import clean_session
 from sdp_kernel.repository import job as jobs
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from sdp_kernel.repository.git import Repository
     from sdp_kernel.repository.job import CommittedJob
 
+#: What says where a table reads; its offsets are of no use elsewhere.
+_PLACE = ("connector", "topic", "topic-pattern", "path", "properties.bootstrap.servers")
 _SHARED = ("sql/tables/", "sql/views/", "sql/functions/")
 
 
@@ -137,10 +140,11 @@ def change_of(
                 was = beside.submit(version, session, old, config)
                 after = version(session, statements, config)
                 then = was.result()
+            verdict = state.compare(then, after)
         except SdpError as error:
             return Change(base, own, origin, sql, (), state.unknown(error.message), before)
     plan = tuple(_operators(then.plan, after.plan))
-    return Change(base, own, origin, sql, plan, state.compare(then, after), before)
+    return Change(base, own, origin, sql, plan, verdict, before)
 
 
 def adapted(
@@ -168,7 +172,18 @@ def version(session: Session, statements: Sequence[str], config: Mapping[str, st
         for text in statements[:-1]:
             clean.runner().text(text)
         plan = compiled_plan(clean, statements[-1], config=config)
-        return Version(plan, operator_graph(clean, statements[-1], config=config))
+        return Version(plan, operator_graph(clean, statements[-1], config=config), _places(statements))
+
+
+def _places(statements: Sequence[str]) -> dict[str, str]:
+    """Return where tables read, by name: their connector, and what it is told of the place."""
+    found: dict[str, dict[str, str]] = {}
+    for text in statements[:-1]:
+        (statement, *_) = split(text)
+        if statement.kind in {"CREATE TABLE", "ALTER TABLE"} and statement.target:
+            told = {key: value for key, value in options(text) if key in _PLACE}
+            found.setdefault(statement.target.rpartition(".")[2], {}).update(told)
+    return {name: " ".join(told[key] for key in _PLACE if key in told) for name, told in found.items()}
 
 
 def fingerprint(repository: Repository, commit: str, job: str) -> str:

@@ -12,7 +12,7 @@ from sdp_kernel.flink import parameters
 from sdp_kernel.flink.functions import FILES
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote.functions import FOLDER
-from sdp_kernel.promote.lint import options
+from sdp_kernel.promote.lints.text import options
 from sdp_kernel.promote.slice import in_force, setting_of
 from sdp_kernel.repository.notation import untemplate
 from sdp_kernel.repository.notebooks import query_of

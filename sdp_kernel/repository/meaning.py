@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdp_kernel.errors import PlanUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -79,22 +81,50 @@ def title(node: Mapping[str, Any]) -> str:
     return str(node.get("description", "")).partition("(")[0] or kind_of(node)
 
 
-def stateful(plan: Mapping[str, Any], operators: Sequence[StreamOperator]) -> dict[str, Stateful]:
-    """Return the operators that keep state, by id."""
-    reading = _Reading(plan)
+def stateful(
+    plan: Mapping[str, Any], operators: Sequence[StreamOperator], places: Mapping[str, str] | None = None
+) -> dict[str, Stateful]:
+    """Return the operators that keep state, by id.
+
+    Parameters
+    ----------
+    places
+        Where tables read, by name.
+
+    Raises
+    ------
+    PlanUnavailable
+        A node that keeps state has no operator by its name.
+    """
+    reading = _Reading(plan, places or {})
     numbers = [operator.node for operator in operators if operator.node is not None]
     shift = max(numbers, default=0) - len(reading.nodes)
     scans = reading.scans()
-    found = {}
+    found, matched = {}, set()
     for operator in operators:
         if operator.kind == "Data Source":
             node = _scan_of(operator, scans)
         else:
             node = None if operator.node is None else reading.nodes.get(operator.node - shift)
-        state = None if node is None else reading.state_of(operator, node)
+            if node is not None and kind_of(node) != "sink" and _name(operator) != title(node):
+                continue
+        if node is None:
+            continue
+        matched.add(node["id"])
+        state = reading.state_of(operator, node)
         if state is not None:
             found[operator.id] = state
+    for number, node in reading.nodes.items():
+        if node.get("state") and number not in matched:
+            raise PlanUnavailable(
+                f"no operator of the job is found for {title(node)} of its compiled plan",
+                hint="what becomes of its state is not known; try it on a copy, from a savepoint",
+            )
     return found
+
+
+def _name(operator: StreamOperator) -> str:
+    return operator.text.partition("(")[0]
 
 
 def _scan_of(
@@ -110,7 +140,8 @@ def _scan_of(
 class _Reading:
     """A compiled plan, with the nodes that each one reads."""
 
-    def __init__(self, plan: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Mapping[str, Any], places: Mapping[str, str]) -> None:
+        self.places = places
         self.nodes: dict[int, Mapping[str, Any]] = {node["id"]: node for node in plan["nodes"]}
         self.inputs: dict[int, list[int]] = {number: [] for number in self.nodes}
         for edge in plan["edges"]:
@@ -137,7 +168,8 @@ class _Reading:
             )
         if kind == "table-source-scan":
             table = self.table(node)
-            return Stateful(operator.id, f"Source({table})", f"source {table}", "source", (), (), (), "")
+            place = (self.places.get(table, ""),)
+            return Stateful(operator.id, f"Source({table})", f"source {table}", "source", (), place, (), "")
         if operator.kind == "Data Source":
             return Stateful(operator.id, title(node), f"source {kind}", "source", (), (), (), "")
         if kind in _STATELESS or (kind == "lookup-join" and not node.get("state")):
@@ -281,7 +313,7 @@ def _told(value: Any) -> Any:
 
 def row_fields(row: str) -> list[tuple[str, str]]:
     """Read the columns of a type as Flink writes it: ```ROW<`a` INT, `b` VARCHAR(9)>```."""
-    if not row.startswith("ROW<"):
+    if not row.startswith("ROW<") or ">" not in row:
         return []
     fields, depth, start, quoted = [], 0, 0, ""
     body = row[len("ROW<") : row.rindex(">")]

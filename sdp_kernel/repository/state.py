@@ -15,6 +15,7 @@ from sdp_kernel.repository.meaning import Stateful, stateful
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from sdp_kernel.flink.operator_graph import StreamOperator
 
@@ -25,10 +26,14 @@ _FRESH = "starts empty: it has seen nothing of what came before"
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a job: its compiled plan, and the operators that it runs as."""
+    """A version of a job: its compiled plan, the operators that it runs as, and where its tables read.
+
+    ``places`` are by table, in words: a plan does not say which topic a table is over.
+    """
 
     plan: Mapping[str, Any]
     operators: tuple[StreamOperator, ...]
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Compatibility:
     upgrade_mode: str
     allow_non_restored_state: bool = False
     operators: tuple[OperatorState, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -105,13 +110,19 @@ def unknown(why: str) -> Compatibility:
 
 
 def compare(before: Version, after: Version) -> Compatibility:
-    """Say whether ``after`` can start from a savepoint of ``before``."""
-    old, new = stateful(before.plan, before.operators), stateful(after.plan, after.operators)
-    found = tuple(_fates(old, new))
-    bad = [one for one in found if one.becomes in {"lost", "changed"}]
-    notes = tuple(_notes(old, new)) if not bad else ()
-    if bad:
+    """Say whether ``after`` can start from a savepoint of ``before``.
+
+    Raises
+    ------
+    PlanUnavailable
+        The operators of one of them cannot be told apart by its compiled plan.
+    """
+    old = stateful(before.plan, before.operators, before.places)
+    new = stateful(after.plan, after.operators, after.places)
+    found = tuple(_fates(old, new, {operator.id for operator in after.operators}))
+    if any(one.becomes in {"lost", "changed"} for one in found):
         return Compatibility(INCOMPATIBLE, STATELESS, operators=found, notes=(_ANEW,))
+    notes = tuple(_notes(old, new))
     skipped = any(one.noticed for one in found)
     same = not skipped and not notes and all(one.becomes == "kept" for one in found)
     return Compatibility(SAME if same else COMPATIBLE, SAVEPOINT, skipped, found, notes)
@@ -123,29 +134,24 @@ _ANEW = (
 )
 
 
-def _fates(old: Mapping[str, Stateful], new: Mapping[str, Stateful]) -> Iterator[OperatorState]:
-    gone = [state for number, state in old.items() if number not in new]
-    come = [state for number, state in new.items() if number not in old]
-    for number in old.keys() & new.keys():
-        if not _alike(old[number], new[number]):
-            gone.append(old[number])
-            come.append(new[number])
-    for number, before in old.items():
-        if number in new and before not in gone:
-            yield _kept(before, new[number])
+def _fates(
+    old: Mapping[str, Stateful], new: Mapping[str, Stateful], ids: AbstractSet[str]
+) -> Iterator[OperatorState]:
+    """Say what becomes of each state; ``ids`` are those of all operators of the new version."""
+    kept = [number for number in old if number in new and old[number].kind == new[number].kind]
+    gone = [state for number, state in old.items() if number not in kept]
+    come = [state for number, state in new.items() if number not in kept]
+    for number in kept:
+        yield _kept(old[number], new[number])
     for before in gone:
-        yield _gone(before, come, new.get(before.id))
-    taken = {before.kind for before in gone}
+        yield _gone(before, come, new.get(before.id), noticed=before.id not in ids)
+    replaced = any(before.role == "keyed" for before in gone)
+    known = {before.kind for before in gone}
     for after in come:
-        if after.role == "keyed" and after.kind not in taken:
+        if after.role == "keyed" and not replaced:
             yield OperatorState(after.name, "new", _FRESH)
-        elif after.role == "source" and after.kind not in taken:
+        elif after.role == "source" and after.kind not in known:
             yield OperatorState(after.name, "new", "reads from its scan.startup.mode")
-
-
-def _alike(one: Stateful, other: Stateful) -> bool:
-    """Whether one operator's state is for the other at all; that it fits is another matter."""
-    return one.kind == other.kind
 
 
 def _kept(before: Stateful, after: Stateful) -> OperatorState:
@@ -161,26 +167,24 @@ def _kept(before: Stateful, after: Stateful) -> OperatorState:
     return OperatorState(before.name, "kept")
 
 
-def _gone(before: Stateful, come: list[Stateful], heir: Stateful | None) -> OperatorState:
+def _gone(before: Stateful, come: list[Stateful], heir: Stateful | None, *, noticed: bool) -> OperatorState:
     if before.role == "sink":
-        return OperatorState(
-            before.name, "dropped", "only transactions in flight, and the savepoint has closed those",
-            noticed=heir is None,
-        )  # fmt: skip
-    again = [after for after in come if after.kind == before.kind]
-    if again:
-        same = any((a.layout, a.meaning) == (before.layout, before.meaning) for a in again)
+        why = "only transactions in flight, and the savepoint has closed those"
+        return OperatorState(before.name, "dropped", why, noticed=noticed)
+    if any(after.kind == before.kind for after in come):
         why = "is found no more: the operators around it changed, and so its id"
-        return OperatorState(
-            before.name, "lost", why if same else f"{why}, and what it keeps", noticed=heir is None
-        )
+        return OperatorState(before.name, "lost", why, noticed=noticed)
+    others = [after.name for after in come if after.role == "keyed"]
     if heir is not None:
-        return OperatorState(before.name, "lost", f"is taken for that of {heir.name}, which has its id now")
-    return OperatorState(before.name, "dropped", "is no more part of the query", noticed=True)
+        return OperatorState(before.name, "lost", f"would go to {heir.name}, which has its id now")
+    if before.role == "keyed" and others:
+        why = f"is no more part of the query, and {', '.join(others)} would begin without what it knew"
+        return OperatorState(before.name, "lost", why, noticed=noticed)
+    return OperatorState(before.name, "dropped", "is no more part of the query", noticed=noticed)
 
 
 def _notes(old: Mapping[str, Stateful], new: Mapping[str, Stateful]) -> Iterator[str]:
-    for number in old.keys() & new.keys():
+    for number in (one for one in old if one in new):
         before, after = old[number], new[number]
         if before.feed != after.feed and after.role == "keyed":
             yield f"{after.name}: what the state holds came through the query as it was before"
