@@ -21,14 +21,9 @@ if TYPE_CHECKING:
     from sdp_kernel.repository.run_record import RunRecord, What
 
 _CANCEL_S, _POLL_S = 30.0, 0.2
-_STATE_WORDS = (
-    "savepoint",
-    "non-restored",
-    "cannot map",
-    "failed to restore",
-    "state migration",
-    "serializer",
-)
+_NO_PLACE = "Cannot map"
+_STATE_WORDS = ("savepoint", "non-restored", "cannot map", "failed to restore", "state migration",
+                "serializer")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -217,7 +212,7 @@ class Rollout:
             raise JobFailed(
                 f"{self.job} was not changed to {new.called}: {error.message}",
                 job_id=again.job_id,
-                hint=f"{before.called} runs again from the state it left, as job {again.job_id}. "
+                hint=f"{before.called} runs again from the state it left, as job {again.job_id}; "
                 f"{error.hint}",
                 detail=error.detail,
             ) from None
@@ -261,9 +256,11 @@ class Rollout:
             )
         except SdpError as error:
             if savepoint and _is_about_state(error):
+                way = "--allow-non-restored-state leaves out what has no place any more; or "
+                way = way if _NO_PLACE in error.message else ""
                 error.hint = (
-                    "the state does not fit this version: --allow-non-restored-state leaves out what has no "
-                    f"place any more; or start it without state. The savepoint stays: {savepoint}"
+                    f"its state does not fit this version: {way}stop {self.job} and run it without state. "
+                    f"The savepoint stays: {savepoint}"
                 )
             elif savepoint:
                 error.hint = f"{error.hint}; the savepoint stays: {savepoint}".lstrip("; ")

@@ -16,7 +16,7 @@ from sdp_kernel.flink.session import Session
 from sdp_kernel.kafka.admin import delete_topic
 from sdp_kernel.repository import retarget
 from sdp_kernel.repository.reach import SERVERS, Reach, places
-from sdp_kernel.repository.testing.hints import without
+from sdp_kernel.repository.testing.options import without_hints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -128,7 +128,7 @@ class Side:
             changes[table] = reach.of_sink(table, topic, place)
         self.records = sum(_count(reach, table) for table in self.tables if table.is_source)
         texts = retarget.retarget(self.statements, changes)
-        self.texts = tuple(without(text, places) for text in texts)
+        self.texts = tuple(without_hints(text, places) for text in texts)
 
     def make_topics(self, reach: Reach) -> None:
         """Make the throw-away topics; their records go after a day, whatever happens to this process."""

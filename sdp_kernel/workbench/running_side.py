@@ -216,10 +216,10 @@ class RunningSide:
             what = What.of(version)
         self._check_compiles(what.script, what.called)
         if upgrade:
-            with contextlib.ExitStack() as kept:
-                before = None
-                if old is not None:
-                    before = What.of(kept.enter_context(versions.version(found, job, old, self._place)))
+            before = None
+            if old is not None:
+                with versions.version(found, job, old, self._place) as version:
+                    before = What.of(version)
             return rollout.upgrade(what, old=before, allow_non_restored_state=allow_non_restored_state)
         rollout.check_free()
         return rollout.start(
@@ -287,9 +287,15 @@ class RunningSide:
         say(f"committed {commit[:8]} on {plan.branch}")
         if rollout is None:
             return commit, None
-        with contextlib.ExitStack() as kept:
-            what = What.of(kept.enter_context(versions.version(found, job, commit, self._place)))
-            before = What.of(kept.enter_context(versions.version(found, job, old or plan.base, self._place)))
+        with versions.version(found, job, commit, self._place) as version:
+            what = What.of(version)
+        self._check_compiles(what.script, what.called)
+        before = None
+        with (
+            contextlib.nullcontext() if old else contextlib.suppress(UsageError),
+            versions.version(found, job, old or plan.base, self._place) as version,
+        ):
+            before = What.of(version)
         return commit, rollout.back(what, old=before)
 
     def plan_rollback(self, job: str, *, repository: Path | None = None) -> Rollback:

@@ -1,6 +1,7 @@
 """Runs of committed jobs on a real stack: state that goes on, and versions that come back."""
 
 import json
+import shutil
 import uuid
 
 import pytest
@@ -180,8 +181,10 @@ def test_a_promoted_job_goes_on_from_the_exploratory_one(wb, repository, job, ta
     counts(A=1003, B=1003)
 
 
-def test_the_commands_run_tell_and_stop_a_job(wb, repository, job, tables, monkeypatch, tmp_path):
-    repository.save(job, tables, COUNT.format(more=0))
+def test_the_commands_run_upgrade_roll_back_tell_and_stop_a_job_also_where_its_old_state_is_gone(
+    wb, repository, job, tables, monkeypatch, tmp_path
+):
+    repository.save(job, tables, COUNT.format(more=1))
     monkeypatch.chdir(repository.root)
 
     def sdp(*arguments):
@@ -191,6 +194,14 @@ def test_the_commands_run_tell_and_stop_a_job(wb, repository, job, tables, monke
 
     started = json.loads(sdp("run", "--yes", "--json"))
     assert runs_of(wb, job) == [started["job_id"]]
+    repository.save(job, tables, COUNT.format(more=2))
+    left = json.loads(sdp("run", "--yes", "--upgrade", "--json"))["left"]
+    shutil.rmtree(left.removeprefix("file:"))
+    assert "+ 1" in sdp("rollback", "--diff")
+    back = json.loads(sdp("rollback", "--yes", "--run", "--json"))
+    assert git(repository.root, "rev-parse", f"sdp/{job}") == back["commit"]
+    assert back["started"]["savepoint"] is None
+    assert runs_of(wb, job) == [back["started"]["job_id"]]
     said = sdp("run", "--status")
     assert f"{job} is RUNNING" in said
     assert "0 records in" in said
