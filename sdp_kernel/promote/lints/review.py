@@ -10,7 +10,7 @@ from sdp_kernel.flink import plan as plans
 from sdp_kernel.flink import trace
 from sdp_kernel.flink.plan_state import milliseconds
 from sdp_kernel.lint_rules import RULES
-from sdp_kernel.promote.lints import measured, planned, secrets, seen, statements, tables
+from sdp_kernel.promote.lints import measured, planned, python_secrets, secrets, seen, statements, tables
 from sdp_kernel.promote.lints.mend import FIXERS, Means, mend
 
 if TYPE_CHECKING:
@@ -139,14 +139,15 @@ def review(
         The job does not compile, as it was or mended.
     """
     draft, found = secrets.hide(draft)
-    composed = compose(draft)
+    composed, in_files = python_secrets.hide(compose(draft))
+    found = (*found, *in_files)
     findings = (*found, *_check(draft, composed, run, means.settings))
     wanted = [code for code in fix if code in {one.code for one in findings}]
     mended, changes = mend(draft, wanted, means)
     if not changes:
         return Reviewed(draft, composed, _offered(findings, draft, means))
     try:
-        composed = compose(mended)
+        composed, _ = python_secrets.hide(compose(mended))
     except SliceError as error:
         codes = ",".join(dict.fromkeys(change.code for change in changes))
         raise SliceError(
