@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from sdp_kernel import settings
 from sdp_kernel.errors import PromoteError, SdpError
 
-if TYPE_CHECKING:
-    from sdp_kernel.local.stack import Stack
-
-_CELL_S = 180
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_CELL_S = 600
 
 
 @click.command("init")
@@ -76,7 +71,7 @@ def _shown(path: str) -> str:
 
 
 def promote_example(root: Path) -> str:
-    """Run the example's notebook in a new repository, and take in what it promotes; returns the commit.
+    """Promote the example of a new repository on its embedded stack; returns the commit.
 
     The stack is started where it does not run, and then stopped again; its topics stay.
 
@@ -85,49 +80,49 @@ def promote_example(root: Path) -> str:
     PromoteError
         It did not run to its end. The repository stands without the job.
     """
-    from sdp_kernel.repository import init as new  # noqa: PLC0415
-    from sdp_kernel.repository.git import Repository  # noqa: PLC0415
-
-    loaded = settings.load(root)
-    try:
-        with_stack = loaded.profile("local").embedded
-        stack, started = _stack(loaded) if with_stack else (None, False)
-        try:
-            _execute(root / new.NOTEBOOK)
-        finally:
-            if stack is not None and started:
-                stack.down()
-        new.take_in(root, loaded.promote.branch.format(job=new.EXAMPLE_JOB))
-    except SdpError as error:
-        raise PromoteError(
-            f"the repository is made, its example job is not: {error.message}",
-            hint=f"{error.hint}; then run {new.NOTEBOOK}".removeprefix("; "),
-            detail=error.detail,
-        ) from None
-    return Repository(root).git("rev-parse", "HEAD")
-
-
-def _stack(loaded: settings.Settings) -> tuple[Stack, bool]:
-    """Return the seeded stack of a repository, and whether it was started for this."""
     from sdp_kernel.local.examples import seed  # noqa: PLC0415
     from sdp_kernel.local.stack import Stack  # noqa: PLC0415
     from sdp_kernel.local.terminal import stack_progress  # noqa: PLC0415
+    from sdp_kernel.repository.init import NOTEBOOK  # noqa: PLC0415
 
+    loaded = settings.load(root)
     stack = Stack(loaded.make_state_dir(), settings=loaded.local)
-    info, started = stack.running(), False
-    if info is None:
-        with stack_progress() as progress:
-            info, started = stack.up(progress), True
-    seed(info.kafka or "")
-    return stack, started
+    running = stack.running()
+    started = running is None
+    try:
+        if running is None:
+            with stack_progress() as progress:
+                running = stack.up(progress)
+        seed(running.kafka or "")
+        return run_example(root)
+    except SdpError as error:
+        raise PromoteError(
+            f"the repository is made, its example job is not: {error.message}",
+            hint=f"{error.hint}; then run {NOTEBOOK}".removeprefix("; "),
+            detail=error.detail,
+        ) from None
+    finally:
+        if started:
+            stack.down()
 
 
-def _execute(notebook: Path) -> None:
-    """Run a notebook as Jupyter does, in a kernel that knows its path; its file stays as it is."""
+def run_example(root: Path) -> str:
+    """Run the example's notebook as Jupyter does, and take in what it promotes; returns the commit.
+
+    Its kernel knows the notebook's path; the file stays as it is.
+
+    Raises
+    ------
+    SdpError
+        A cell failed, with its reason.
+    """
     import nbformat  # noqa: PLC0415
     from nbclient import NotebookClient  # noqa: PLC0415
     from nbclient.exceptions import CellExecutionError  # noqa: PLC0415
 
+    from sdp_kernel.repository.init import EXAMPLE_JOB, NOTEBOOK, take_in  # noqa: PLC0415
+
+    notebook = root / NOTEBOOK
     client = NotebookClient(
         nbformat.read(notebook, as_version=4),
         timeout=_CELL_S,
@@ -135,9 +130,13 @@ def _execute(notebook: Path) -> None:
         resources={"metadata": {"path": str(notebook.parent)}},
     )
     try:
-        client.execute(env={**os.environ, "JPY_SESSION_NAME": str(notebook), "JUPYTER_PLATFORM_DIRS": "1"})
+        client.execute(
+            env={**os.environ, "JPY_SESSION_NAME": str(notebook), "JUPYTER_PLATFORM_DIRS": "1"},
+            stderr=subprocess.DEVNULL,
+        )
     except CellExecutionError as error:
-        lines = [line for line in _COLOURS.sub("", error.traceback).splitlines() if line.strip()]
-        raise SdpError(lines[-1] if lines else error.ename, detail=error.traceback) from None
+        message, _, hint = error.evalue.partition("\n→ ")
+        raise SdpError(f"{error.ename}: {message}", hint=hint, detail=error.traceback) from None
     except (RuntimeError, TimeoutError) as error:
         raise SdpError(f"the notebook did not run: {error}") from None
+    return take_in(root, settings.load(root).promote.branch.format(job=EXAMPLE_JOB))

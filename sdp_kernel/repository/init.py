@@ -28,7 +28,7 @@ COPIED = "./modules/flink/sql-job"
 EXAMPLE_JOB = "order-totals"
 NOTEBOOK = f"notebooks/{EXAMPLE_JOB}.ipynb"
 _FOLDERS = ("sql/tables", "sql/views", "sql/functions", "sql/jobs", "tests", "notebooks")
-_MODULES = ("sql-job", "sql-script", "session-job")
+_MODULES = ("flink/sql-job", "flink/sql-script", "flink/session-job", "kafka-topic")
 _SHOWN = 8
 _PINNED = re.compile(r"\?(?:.*&)?ref=[^&]+\Z")
 
@@ -136,13 +136,13 @@ def _templates() -> Path:
 
 
 def _modules() -> dict[str, str]:
-    """Return the Terraform modules that a job needs, as they belong to this version."""
+    """Return the Terraform modules that jobs and their topics need, as they belong to this version."""
     packed = Path(__file__).with_name("modules")
     place = packed if packed.is_dir() else Path(__file__).parents[2] / "extensions" / "terraform" / "modules"
     return {
-        f"terraform/modules/flink/{module}/{file.name}": file.read_text(encoding="utf-8")
+        f"terraform/modules/{module}/{file.name}": file.read_text(encoding="utf-8")
         for module in _MODULES
-        for file in sorted((place / "flink" / module).iterdir())
+        for file in sorted((place / module).iterdir())
         if file.suffix in {".tf", ".md"}
     }
 
@@ -255,8 +255,9 @@ def _write(root: Path, files: Mapping[str, str]) -> None:
         ) from None
 
 
-def take_in(root: Path, branch: str) -> None:
-    """Bring what a promotion committed on its branch into the branch that is checked out."""
+def take_in(root: Path, branch: str) -> str:
+    """Bring what a promotion committed on its branch into the one checked out; returns the commit."""
     repository = Repository(root)
     repository.git("merge", "--quiet", "--ff-only", branch)
     repository.git("branch", "--quiet", "--delete", branch)
+    return repository.git("rev-parse", "HEAD")

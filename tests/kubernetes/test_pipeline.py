@@ -1,6 +1,5 @@
 """The generated pipeline as it stands: its jobs in order, against a real API server."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ import pytest
 from kubernetes import client
 
 from sdp_kernel.promote import render
+from sdp_kernel.repository import receipt as receipts
 from tests import tools
 from tests.gitlab import GitLab, JobFailedError, Runner, serving
 
@@ -47,20 +47,31 @@ def sdp(root, *arguments):
 
 def add_job(root, insert=INSERT):
     files = [f"sql/tables/{name}.sql" for name in TABLES] + ["sql/jobs/order-totals.sql"]
-    for name, text in TABLES.items():
-        write(root, f"sql/tables/{name}.sql", f"{text};\n")
-    write(root, "sql/jobs/order-totals.sql", render.job_sql("order-totals", [], insert))
-    write(
-        root, "terraform/order-totals.tf",
-        render.terraform("order-totals", module_source="./modules/flink/sql-job", session_cluster="session",
-                         files=files, arguments={"but": "B"}, aliases=["kafka.main"]),
+    contents = {f"sql/tables/{name}.sql": f"{text};\n" for name, text in TABLES.items()}
+    contents["sql/jobs/order-totals.sql"] = render.job_sql("order-totals", [], insert)
+    contents["terraform/order-totals.tf"] = render.terraform(
+        "order-totals", module_source="./modules/flink/sql-job", session_cluster="session",
+        files=files, arguments={"but": "B"}, aliases=["kafka.main"],
     )  # fmt: skip
-    statements = [hashlib.sha256(text.encode()).hexdigest() for text in (*TABLES.values(), insert)]
-    write(
-        root, "sql/jobs/order-totals.receipt.json",
-        render.receipt({"statements": statements, "run": {"state": "limit", "rows": 12, "changes": 12},
-                        "cell": {"name": "totals", "notebook": "notebooks/a.ipynb"}, "versions": {"flink": "2.3.0"}}),
-    )  # fmt: skip
+    receipt = {
+        "version": receipts.VERSION,
+        "job": "order-totals",
+        "cell": {"name": "totals", "sha256": "0" * 64, "notebook": "notebooks/a.ipynb", "notebook_sha256": None},
+        "statements": [receipts.sha256(text) for text in (*TABLES.values(), insert)],
+        "files": {path: receipts.sha256(text) for path, text in contents.items()},
+        "parameters": {"but": "B"},
+        "plan": {"sha256": "0" * 64, "of": "EXPLAIN CHANGELOG_MODE", "compiled": None, "reason": "left out"},
+        "run": {
+            "state": "limit", "job_id": None, "started": "2026-01-05T09:30:00Z", "seconds": 1.5, "rows": 12, "changes": 12,
+            "columns": [], "records": None, "records_reason": "x", "reads": None, "reads_reason": "x",
+            "statistics": None, "statistics_reason": "x",
+        },
+        "versions": {"flink": "2.3.0", "jobmanager": "2.3.0", "connectors": {"kafka": "5.0"},
+                     "connectors_reason": None, "sdp_kernel": "0.1.0"},
+    }  # fmt: skip
+    contents["sql/jobs/order-totals.receipt.json"] = render.receipt(receipt)
+    for path, text in contents.items():
+        write(root, path, text)
 
 
 @pytest.fixture
@@ -132,7 +143,7 @@ def test_a_merge_request_is_planned_and_commented_on_and_its_merge_is_applied(
     git(repository, "commit", "-q", "-m", "Add Flink SQL job order-totals")
     gitlab.maintainer = False
     first = runner("first", **merge_request(repository))
-    assert first.run("sdp/order-totals", merge_request=True) == ["lint", "plan:dev"]
+    assert first.run("sdp/order-totals", merge_request=True) == ["lint", "test", "plan:dev"]
     (note,) = gitlab.notes.values()
     assert "1 to add, 0 to change, 0 to destroy" in note["body"]
     assert "cell totals, notebooks/a.ipynb" in note["body"].replace("&#45;", "-")
@@ -152,7 +163,7 @@ def test_a_merge_request_is_planned_and_commented_on_and_its_merge_is_applied(
     git(repository, "merge", "-q", "--no-ff", "-m", "Merge", "sdp/order-totals")
     gitlab.maintainer = True
     merged = runner("merged", CI_COMMIT_BRANCH="main")
-    assert merged.run("main", merge_request=False) == ["lint", "plan:dev", "apply:dev"]
+    assert merged.run("main", merge_request=False) == ["lint", "test", "plan:dev", "apply:dev"]
     spec = session_jobs(api, namespace)["order-totals"]
     assert "INSERT INTO totals" in spec["job"]["args"][1]
     assert "<> 'B'" in spec["job"]["args"][1]
@@ -195,5 +206,5 @@ def test_the_pipeline_is_not_written_over_what_the_team_made_of_it(repository):
         sdp(repository, "pipeline")
     assert ".gitlab-ci.yml" in refused.value.stderr
     assert (repository / ".gitlab-ci.yml").read_text() == "mine: {}\n"
-    assert "+stages: [lint, plan, apply]" in sdp(repository, "pipeline", "--diff")
+    assert "+stages: [lint, test, plan, apply]" in sdp(repository, "pipeline", "--diff")
     assert "wrote .gitlab-ci.yml" in sdp(repository, "pipeline", "--force")

@@ -17,6 +17,7 @@ import sdp_kernel
 from sdp_kernel.errors import SdpError
 from sdp_kernel.flink import function_cell
 from sdp_kernel.flink.script import split
+from sdp_kernel.local.artifacts import ensure
 from sdp_kernel.repository.retarget import tables
 from sdp_kernel.repository.tables import FinalTable, diff
 from tests.promotions import corpus, replay, topics
@@ -127,7 +128,13 @@ def run(
         ThreadPoolExecutor(notebooks) as exploring,
         ThreadPoolExecutor(len(names)) as comparing,
     ):
-        given = {"prefix": prefix, "service": service, "directory": str(directory)}
+        (http_connector,) = ensure(("lookup",))
+        given = {
+            "prefix": prefix,
+            "service": service,
+            "directory": str(directory),
+            "http_connector": str(http_connector),
+        }
 
         def work(number: int) -> None:
             with _workbench(directory / f"notebook-{number}", place) as workbench:

@@ -6,6 +6,7 @@ close; its text stays as it is committed.
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -79,9 +80,11 @@ def attempt(clone: Path, name: str, place: Place) -> dict[str, FinalTable] | str
 
 
 def _empty(cluster: Cluster, sink: JobTable) -> None:
-    """Make a sink's topics, and make them anew where the notebook wrote to them."""
+    """Take away what the notebook wrote to a sink: its topics are made anew, its folder is deleted."""
     from sdp_kernel.kafka.admin import delete_topic
 
+    if sink.connector == "filesystem":
+        shutil.rmtree(sink.options["path"].removeprefix("file://"))
     for topic in sink.topics:
         if topic in cluster.metadata().topics:
             delete_topic(cluster, topic)

@@ -34,7 +34,7 @@ def test_each_profile_with_a_cluster_is_an_environment(tmp_path):
         "terraform/environments/prod.tfvars",
     }
     pipeline = YAML(typ="safe").load(files[".gitlab-ci.yml"].content)
-    assert {"lint", "plan:dev", "apply:dev", "plan:prod", "apply:prod"} <= set(pipeline)
+    assert {"lint", "test", "plan:dev", "apply:dev", "plan:prod", "apply:prod"} <= set(pipeline)
     (rule,) = pipeline["apply:prod"]["rules"]
     assert rule == {"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH", "when": "manual", "allow_failure": True}
     assert pipeline["apply:prod"]["needs"] == ["plan:prod"]

@@ -3,11 +3,11 @@
 -- params: country=CH, smallest=40
 CREATE VIEW chosen_customers AS
 SELECT customer_id, country FROM customers WHERE country IN ('${country}', 'AT');
-CREATE VIEW large_orders AS
+CREATE VIEW larger_orders AS
 SELECT * FROM orders WHERE amount >= ${smallest};
 CREATE VIEW chosen_orders AS
 SELECT o.order_id, o.sku, o.amount, c.country
-FROM large_orders AS o JOIN chosen_customers AS c ON o.customer_id = c.customer_id;
+FROM larger_orders AS o JOIN chosen_customers AS c ON o.customer_id = c.customer_id;
 -- cell
 SELECT p.category, o.country, COUNT(*) AS orders, SUM(o.amount) AS turnover
 FROM chosen_orders AS o JOIN products AS p ON o.sku = p.sku
