@@ -61,19 +61,23 @@ class Host:
 
 @dataclass(frozen=True)
 class Run:
-    """A version's run. ``state_bytes`` is that of its last checkpoint; None where there was none."""
+    """A version's run.
+
+    ``records`` is None where a source reads several topics; ``state_bytes`` is the last checkpoint's, None
+    where there was none.
+    """
 
     label: str
     called: str
     job_id: str
     seconds: float
-    records: int
+    records: int | None
     state_bytes: int | None
 
     @property
     def rate(self) -> float:
         """Records read a second, from submission to the end."""
-        return self.records / self.seconds if self.seconds else 0.0
+        return (self.records or 0) / self.seconds if self.seconds else 0.0
 
 
 class Side:
@@ -87,7 +91,7 @@ class Side:
         _check_tables(version, self.statements, self.tables)
         self.topics: dict[retarget.JobTable, tuple[str, str]] = {}
         self.texts: tuple[str, ...] = ()
-        self.records = 0
+        self.records: int | None = 0
         self.job_id = ""
         self._host = host
         self._made: list[tuple[str, str]] = []
@@ -126,7 +130,8 @@ class Side:
             topic = f"{prefix}-{number}"
             self.topics[table] = (place, topic)
             changes[table] = reach.of_sink(table, topic, place)
-        self.records = sum(_count(reach, table) for table in self.tables if table.is_source)
+        counts = [_count(reach, table) for table in self.tables if table.is_source and table.is_kafka]
+        self.records = None if None in counts else sum(filter(None, counts))
         texts = retarget.retarget(self.statements, changes)
         self.texts = tuple(without_hints(text, places) for text in texts)
 
@@ -256,6 +261,7 @@ def _check_tables(
         )
 
 
-def _count(reach: Reach, table: retarget.JobTable) -> int:
-    key = (table.options.get(SERVERS, ""), table.topics[0] if len(table.topics) == 1 else "")
-    return sum(end - start for start, end in reach.spans.get(key, {}).values())
+def _count(reach: Reach, table: retarget.JobTable) -> int | None:
+    if len(table.topics) != 1:
+        return None
+    return sum(end - start for start, end in reach.spans[table.options[SERVERS], table.topics[0]].values())

@@ -52,7 +52,7 @@ def _run_plain(run: Run) -> dict[str, Any]:
         "job_id": run.job_id,
         "seconds": run.seconds,
         "records": run.records,
-        "records_per_second": round(run.rate, 1),
+        "records_per_second": None if run.records is None else round(run.rate, 1),
         "state_bytes": run.state_bytes,
     }
 
@@ -83,7 +83,9 @@ def _partitions(count: int) -> str:
 
 
 def _run(run: Run) -> str:
-    said = f"{run.label}: {run.called}, {run.records:,} records in {run.seconds:.1f} s ({run.rate:,.0f}/s)"
+    said = f"{run.label}: {run.called}, "
+    said += "" if run.records is None else f"{run.records:,} records "
+    said += f"in {run.seconds:.1f} s" + ("" if run.records is None else f" ({run.rate:,.0f}/s)")
     return said if run.state_bytes is None else f"{said}, state {_bytes(run.state_bytes)}"
 
 
