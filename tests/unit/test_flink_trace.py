@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdp_kernel.flink.trace import Point, Sample, Trace
@@ -30,6 +30,7 @@ def test_a_look_comes_ever_more_seldom():
     assert times == [4, 8, 16, 32, 64, 124, 184, 244, 304, 364]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=60), st.integers(1, 30))
 def test_a_sample_holds_so_many_of_the_changes_that_came_and_each_once(pages, most):
     sample, number = Sample(most, seed=1), 0

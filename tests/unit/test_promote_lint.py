@@ -1,7 +1,7 @@
 """What the lint finds in the text of a job: its INSERT, its tables, its settings, its parameters."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdp_kernel.promote.lint import Draft, Run
@@ -325,6 +325,7 @@ PLACES = [
 ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PLACES)))
 def test_nothing_of_a_secret_is_left_in_any_text(parts):
     hidden, found = secrets.hide(draft(" ".join(parts)))

@@ -1,7 +1,7 @@
 """``--fix``: what is mended, that nothing else is touched, and that mending twice is mending once."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import SliceError, UsageError
@@ -238,6 +238,7 @@ def marks(text):
     return [token.text for token in significant(text)]
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_taking_limits_out_takes_their_tokens_out_and_no_other(text):
     clauses = texts.limits(text)
@@ -252,6 +253,7 @@ def comments(text):
     return [t.text for t in texts.tokens(text) if t.kind == "comment"]
 
 
+@settings(deadline=None)
 @given(OPTIONS)
 def test_taking_options_out_leaves_all_others_and_is_done_once(text):
     after = texts.without(text, lambda key: key.startswith("scan.bounded."))
@@ -264,6 +266,7 @@ def test_taking_options_out_leaves_all_others_and_is_done_once(text):
     assert [t.text for t in significant(after) if t.kind in {"word", "identifier", "number"}] == words
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["'a' = 'b'", "${kafka.main}", "'scan.bounded.mode' = 'latest-offset'",
                                  "'scan.startup.mode' = 'latest-offset'", "'connector' = 'kafka'",
                                  "'properties.bootstrap.servers' = 'k1:9092,k2:9092'"]), unique=True),
