@@ -4,6 +4,9 @@ SQL jobs give their operators no ids (``table.exec.uid.generation`` is PLAN_ONLY
 plans alone). So Flink makes them of the graph's shape, in ``StreamGraphHasherV2``, which is not to
 change: of an operator's place in the order from the sources on, of how many operators are chained to
 it, and of the ids of what it reads. The same is done here over ``EXPLAIN JSON_EXECUTION_PLAN``.
+
+Sources of Flink's old interface, such as datagen's, are not told from others: no sink is chained to what
+follows them, so that a sink's id, and that of the operator before it, are others than those told here.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ import time
 import uuid
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import sdp_kernel
 from sdp_kernel.errors import PlanUnavailable, RepositoryError, StatementError
 from sdp_kernel.flink import compiled
 from sdp_kernel.flink.compiled import compiled_plan
 from sdp_kernel.flink.operator_graph import operator_graph
+from sdp_kernel.notebook.magics import SdpMagics
 from sdp_kernel.repository.state import Version, compare
 
 pytestmark = pytest.mark.stack
@@ -109,10 +111,9 @@ def test_promoting_again_shows_the_change_of_sql_plan_and_state_and_needs_no_rep
         repository, "show", "-s", "--format=%B", applied.commit
     )
 
-    ran(wb, COUNTS, least="7")
-    with pytest.raises(RepositoryError, match=r"has a job .* cell counts of n\.ipynb"):
-        wb.promote("counts", job=job, to=out, notebook="else.ipynb")
     ran(wb, COUNTS.replace("symbol", "other"), least="5")
+    with pytest.raises(RepositoryError, match=r"has a job .* cell counts of n\.ipynb"):
+        wb.promote("counts", job=job, to=f"{out}2", notebook="else.ipynb")
     plan = wb.promote("counts", job=job, to=f"{out}2", notebook="n.ipynb")
     assert plan.change.state.verdict == "incompatible"
     assert 'upgrade_mode    = "stateless"' in content(plan, f"terraform/{job}.tf")
@@ -132,11 +133,17 @@ def test_a_pulled_job_promoted_again_changes_nothing_and_then_what_was_changed(w
     (repository / f"terraform/{job}.tf").write_text(team)
     git(repository, "commit", "-q", "-a", "-m", "More of it")
     with sdp_kernel.connect("local", directory=repository) as fresh:
+        shell = InteractiveShell()
+        magics = SdpMagics(shell)
+        magics._workbench = fresh
+        shell.register_magics(magics)
+        shell.run_line_magic("promote", f"--from-job {job}")
+        assert shell.rl_next_input.startswith("%%flinksql counts --param least=0\nSELECT")
+        assert "cheap" in fresh.session.runner().text("SHOW VIEWS")
         pulled = fresh.pull(job)
+        assert pulled.cell == shell.rl_next_input
         assert pulled.parameters == {"least": "0"}
-        assert pulled.cell.startswith("%%flinksql counts --param least=0\nSELECT")
-        assert len(pulled.ran) == 3
-        assert fresh.pull(job).ran == pulled.ran[-1:]  # settings only
+        assert pulled.ran == ("SET 'table.exec.state.ttl' = '1 d'",)  # the rest is there
         fresh.sql(pulled.text, name=pulled.name, limit=1, timeout=60, params=pulled.parameters)
         plan = fresh.promote(pulled.name, job=job, to=pulled.to, key=pulled.key, notebook="mine.ipynb")
         assert {file.path: file.status for file in plan.files if file.status != "same"} == {
