@@ -11,12 +11,14 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError, SliceError
 from sdp_kernel.flink.frame_table import is_frame
 from sdp_kernel.flink.script import significant
 from sdp_kernel.flink.session import Session
+from sdp_kernel.flink.sources import scan
 from sdp_kernel.promote.objects import (
     Slice,
     calls,
@@ -109,7 +111,8 @@ def minimal(session: Session, statement: str, parameters: Mapping[str, str]) -> 
     ledger = session.ledger.shaping
     found = reachable(statement, in_force(ledger))
     search = _Search(session, statement, parameters)
-    with clean_session(session) as clean:
+    with ThreadPoolExecutor(1, "sdp-slice") as beside, clean_session(session) as clean:
+        ours = beside.submit(explain, session, statement, parameters)
         try:
             replay(clean, found.entries)
             plan = explain(clean, statement, parameters)
@@ -119,7 +122,7 @@ def minimal(session: Session, statement: str, parameters: Mapping[str, str]) -> 
         part = search.without_idle_views(clean, found, plan)
     part = search.smallest(part, plan)
     check_places(ledger, part)
-    search.check_same(part, plan)
+    search.check_same(part, plan, ours.result())
     frames = [entry.target for entry in part.declarations if is_frame(entry)]
     if frames:
         raise SliceError(
@@ -171,10 +174,11 @@ class _Search:
             replay(clean, part.entries)
             return explain(clean, self._statement, self._parameters)
 
-    def check_same(self, part: Slice, plan: str) -> None:
+    def check_same(self, part: Slice, plan: str, here: str) -> None:
         """Refuse a slice that gives another job than the session's own: what it reads was changed since.
 
         A view, or a table LIKE another, keeps what that was when it was made; run again, it does not.
+        ``here`` is the plan in the session.
 
         Raises
         ------
@@ -182,14 +186,12 @@ class _Search:
             The plan is another, or a table is.
         """
         mine = self._session.runner()
-        ours = [explain(self._session, self._statement, self._parameters)]
-        if ours[0] != plan:
-            ours.append(explain(self._session, self._statement, self._parameters))
-            if ours[0] == ours[1]:  # else it is another each time
-                raise SliceError(
-                    "the session's statements, run again, give the query another plan than it has here",
-                    hint="what its views read was changed after they were made: CREATE them again",
-                )
+        if here != plan and here == explain(self._session, self._statement, self._parameters):
+            # two that differ here as well are other ones each time
+            raise SliceError(
+                "the session's statements, run again, give the query another plan than it has here",
+                hint="what its views read was changed after they were made: CREATE them again",
+            )
         tables = [group for group in part.objects if group[0].kind.endswith("TABLE")]
         like = [declared_name(g) for g in tables if "LIKE" in {t.upper for t in significant(g[0].text)}]
         if not any(like):
@@ -208,11 +210,14 @@ class _Search:
         """Drop view by view where all is declared; one that the plan is the same without is left out.
 
         A view is looked up where it is used, so that does what a replay without it would, in less time.
+        One that is read by its name alone need not be tried: there is nothing else of that name.
         """
-        kept = []
+        kept: list[tuple[Entry, ...]] = []
+        names = Counter(name for group in part.objects for name in object_names(group))
+        plain = not part.surroundings and not [name for name, count in names.items() if count > 1]
         for group in reversed(part.objects):
             name = declared_name(group) if group[0].kind.endswith("VIEW") else ""
-            if name:
+            if name and not (plain and object_names(group) & self._read(kept)):
                 clean.runner().text(f"DROP {'TEMPORARY ' * group[0].temporary}VIEW {name}")
                 with contextlib.suppress(SdpError):
                     if explain(clean, self._statement, self._parameters) == plan:
@@ -220,6 +225,14 @@ class _Search:
                 replay(clean, group)
             kept.append(group)
         return Slice(part.settings, _flat(reversed(kept)))
+
+    def _read(self, groups: Iterable[tuple[Entry, ...]]) -> set[str]:
+        """Return the names without catalog and database that the statement and views read."""
+        said = [(self._statement, self._parameters)]
+        said += [(e.text, e.parameters) for group in groups for e in group if e.kind.endswith("VIEW")]
+        texts = [self._session.render(text, parameters).text for text, parameters in said]
+        found = [reference.parts for text in texts for reference in scan(text).references]
+        return {parts[0] for parts in found if len(parts) == 1}
 
     def smallest(self, part: Slice, plan: str) -> Slice:
         """Return the slice without the objects, ALTERs and surroundings the plan is the same without."""

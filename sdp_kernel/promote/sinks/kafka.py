@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sdp_kernel.errors import PromoteError, SdpError, UsageError
+from sdp_kernel.errors import PromoteError, UsageError
 from sdp_kernel.flink.keys import named_keys
 from sdp_kernel.flink.script import identifier
 from sdp_kernel.promote.lint import options
 from sdp_kernel.promote.objects import Slice, declared_name, in_force, object_names
 from sdp_kernel.promote.sink import Sink
-from sdp_kernel.promote.slice import clean_session, explain, replay
+from sdp_kernel.promote.sinks.probe import refusal
 from sdp_kernel.settings import quote
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from sdp_kernel.flink.ledger import Entry
     from sdp_kernel.flink.query import Query
     from sdp_kernel.flink.session import Session
@@ -55,8 +53,7 @@ def make(query: Query, session: Session, part: Slice, *, topic: str, key: tuple[
             raise UsageError(
                 f"the key column {name!r} is not in the result", hint=f"it has: {', '.join(columns)}"
             )
-    with _Prober(query, session, part, topic, alias) as prober:
-        found = prober.find(key)
+    found = _Prober(query, session, topic, alias).find(key)
     return Sink(table, topic, alias, found, _ddl(query, table, topic, alias, found))
 
 
@@ -127,24 +124,14 @@ def rendered_options(session: Session, group: tuple[Entry, ...]) -> dict[str, st
 
 
 class _Prober:
-    """Asks the planner, in a clean session, which key the output may have."""
+    """Asks the planner, in the session itself, which key the output may have."""
 
-    def __init__(self, query: Query, session: Session, part: Slice, topic: str, alias: str) -> None:
+    def __init__(self, query: Query, session: Session, topic: str, alias: str) -> None:
         self.query = query
-        self.part = part
+        self.session = session
         self.topic = topic
         self.alias = alias
         self.reason = ""
-        self._probes = 0
-        self._opened = clean_session(session)
-
-    def __enter__(self) -> Self:
-        self.session = self._opened.__enter__()
-        replay(self.session, self.part.entries)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.__exit__(None, None, None)
 
     def find(self, key: tuple[str, ...] | None) -> tuple[str, ...]:
         """Return the key: the one given if the planner takes it, else its own; () for appends."""
@@ -189,22 +176,22 @@ class _Prober:
 
     def accepts(self, key: tuple[str, ...]) -> bool:
         """Whether EXPLAIN of the INSERT succeeds with this key."""
-        self._probes += 1
-        table = f"sdp_probe_{self._probes}"
-        try:
-            runner = self.session.runner()
-            ddl = _ddl(self.query, table, self.topic, self.alias, key)
-            runner.text(self.session.render(ddl).text)
-            explain(self.session, Sink(table).insert(self.query), self.query.parameters)
-        except SdpError as error:
-            self.reason = error.message.split(" This can lead")[0].replace(
-                f"'default_catalog.default_database.{table}'", self.topic
-            )
-            return False
-        return True
+
+        def insert(name: str) -> str:
+            text = Sink(self.topic, written=name).insert(self.query)
+            return self.session.render(text, self.query.parameters).text
+
+        body = self.session.render(_body(self.query, self.topic, self.alias, key)).text
+        reason = refusal(self.session, body, insert, shown=self.topic)
+        self.reason = (reason or "").split(" This can lead")[0]
+        return reason is None
 
 
 def _ddl(query: Query, table: str, topic: str, alias: str, key: tuple[str, ...]) -> str:
+    return f"CREATE TABLE {identifier(table)} {_body(query, topic, alias, key)}"
+
+
+def _body(query: Query, topic: str, alias: str, key: tuple[str, ...]) -> str:
     lines = column_lines(query, key)
     if key:
         lines.append(f"  PRIMARY KEY ({', '.join(map(identifier, key))}) NOT ENFORCED")
@@ -216,7 +203,7 @@ def _ddl(query: Query, table: str, topic: str, alias: str, key: tuple[str, ...])
         options.append((f"{prefix}json.timestamp-format.standard", "ISO-8601"))
     written = [f"  ${{kafka.{alias}}}" if o is None else f"  {quote(o[0])} = {quote(o[1])}" for o in options]
     body, with_ = ",\n".join(lines), ",\n".join(written)
-    return f"CREATE TABLE {identifier(table)} (\n{body}\n) WITH (\n{with_}\n)"
+    return f"(\n{body}\n) WITH (\n{with_}\n)"
 
 
 def column_lines(query: Query, required: tuple[str, ...] = ()) -> list[str]:
