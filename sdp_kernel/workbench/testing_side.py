@@ -142,4 +142,5 @@ class TestingSide:
             kafka,
             self.settings.make_state_dir() / "tests",
             profile.session,
+            maven=self.settings.local.maven,
         )

@@ -1,7 +1,7 @@
 """Tables that are looked up, served to Flink from a test's input: neither files nor topics can be.
 
-The embedded stack has a connector that asks a web service for rows; this is that service, on this machine
-alone and for as long as the tests run.
+There is a connector that asks a web service for rows; this is that service, on this machine alone and for as
+long as the tests run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from sdp_kernel.references import quote
 from sdp_kernel.repository.testing.values import dumps
 
 if TYPE_CHECKING:
@@ -37,6 +38,19 @@ def options(url: str) -> dict[str, str | None]:
         "lookup-method": "GET",
         "gid.connector.http.source.lookup.result-type": "array",
     }
+
+
+def jars(maven: str | None) -> tuple[str, ...]:
+    """Return the statements that bring the connector, which is fetched once where it is wanted.
+
+    Raises
+    ------
+    ArtifactError
+        It cannot be fetched.
+    """
+    from sdp_kernel.local.artifacts import ensure  # noqa: PLC0415 - where a table is looked up
+
+    return tuple(f"ADD JAR {quote(str(jar))}" for jar in ensure(("lookup",), mirror=maven))
 
 
 class Server:

@@ -59,7 +59,8 @@ _JOB = {
 class Place:
     """Where tests run: a gateway, its JobManager, one Kafka, and a disk that they share with this process.
 
-    ``session`` are properties of the gateway session; ``state_dir`` is where files go that Flink reads.
+    ``session`` are properties of the gateway session; ``state_dir`` is where files go that Flink reads;
+    ``maven`` is a mirror for the one jar that tables which are looked up need.
     """
 
     gateway: str
@@ -68,6 +69,7 @@ class Place:
     state_dir: Path
     session: Mapping[str, str] = field(default_factory=dict)
     at_once: int = _AT_ONCE
+    maven: str | None = None
 
 
 def run(
@@ -152,9 +154,40 @@ class _Run:
         self.stopped = threading.Event()
 
     def results(self) -> tuple[Result, ...]:
-        prefix = f"sdp-test-{uuid.uuid4().hex[:8]}"
         found: dict[int, Result] = {}
         started: dict[int, _Started] = {}
+        try:
+            self._run(found, started)
+            outputs = self._outputs([one.prepared for one in started.values() if one.error is None])
+        finally:
+            topics.delete(self.cluster, [name for one in started.values() for name in one.prepared.topics])
+        for number, one in started.items():
+            found[number] = self._result(one, outputs)
+        return tuple(found[number] for number in range(len(self.cases)))
+
+    def _run(self, found: dict[int, Result], started: dict[int, _Started]) -> None:
+        """Run the jobs: declared by a few threads while others are read, begun once all input is written."""
+        free = self._free_slots()
+        slots = threading.Semaphore(free)
+        with ThreadPoolExecutor(min(len(self.cases), self.place.at_once, free), "sdp-test") as pool:
+            futures = []
+            try:
+                for number, made in self._prepared(found):
+                    started[number] = _Started(made)
+                    futures.append(pool.submit(self._begin, started[number], slots))
+                topics.fill(self.cluster, [one.prepared for one in started.values()])
+                self.written.set()
+                self._watch(list(started.values()), futures, slots)
+            finally:
+                self.stopped.set()
+                self.written.set()
+                for one in started.values():
+                    if one.submitted and not one.ended:
+                        self._cancel(one)
+
+    def _prepared(self, found: dict[int, Result]) -> Iterator[tuple[int, Prepared]]:
+        """Yield the tests that can run, by their number; ``found`` gets those that cannot."""
+        prefix = f"sdp-test-{uuid.uuid4().hex[:8]}"
         known = {root: aliases(root) for root in {case.root for case in self.cases}}
         for number, case in enumerate(self.cases):
             try:
@@ -167,38 +200,12 @@ class _Run:
                     lookups=self.server.url,
                     module_source=self.module_source,
                 )
-                for path, rows in made.served.items():
-                    self.server.serve(path, rows)
-                started[number] = _Started(made)
             except SdpError as error:
                 found[number] = failure(case, error)
-        names = [name for one in started.values() for name in one.prepared.topics]
-        try:
-            self._run(list(started.values()))
-            outputs = self._outputs([one.prepared for one in started.values() if one.error is None])
-        finally:
-            topics.delete(self.cluster, names)
-        for number, one in started.items():
-            found[number] = self._result(one, outputs)
-        return tuple(found[number] for number in range(len(self.cases)))
-
-    def _run(self, started: list[_Started]) -> None:
-        """Run the jobs: planned by a few threads while input is written, begun once all of it is."""
-        if not started:
-            return
-        slots = threading.Semaphore(self._free_slots())
-        with ThreadPoolExecutor(min(len(started), self.place.at_once), "sdp-test") as pool:
-            futures = [pool.submit(self._begin, one, slots) for one in started]
-            try:
-                topics.fill(self.cluster, [one.prepared for one in started])
-                self.written.set()
-                self._watch(started, futures, slots)
-            finally:
-                self.stopped.set()
-                self.written.set()
-                for one in started:
-                    if one.submitted and not one.ended:
-                        self._cancel(one)
+                continue
+            for path, rows in made.served.items():
+                self.server.serve(path, rows)
+            yield number, made
 
     def _free_slots(self) -> int:
         overview = self.jobmanager.overview()
@@ -216,7 +223,8 @@ class _Run:
         handle = self.gateway.open_session("sdp-test", {**self.place.session, **_SESSION})
         took = False
         try:
-            for statement in one.prepared.script.declarations:
+            jars = lookups.jars(self.place.maven) if one.prepared.served else ()
+            for statement in (*jars, *one.prepared.script.declarations):
                 with _telling(statement):
                     self.gateway.configure_session(handle, statement)
             self.written.wait()
@@ -248,7 +256,7 @@ class _Run:
         wait = _SHORTEST_WAIT_S
         while self.gateway.fetch(handle, operation, 0).startswith(_NOT_READY):
             time.sleep(wait)
-            wait = min(wait * 1.3, _LONGEST_WAIT_S)
+            wait = min(wait * 1.5, 2 * _LONGEST_WAIT_S)
         one.until = time.monotonic() + options.timeout
 
     def _watch(
