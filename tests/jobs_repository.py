@@ -23,9 +23,9 @@ TABLES = {
     f"WITH ('topic' = 'customers.v1', {_UPSERTS})",
     "big": f"CREATE TABLE big (id INT, amount DECIMAL(20, 2)) WITH ('topic' = 'big', {_READS})",
     "small": f"CREATE TABLE small (id INT, symbol STRING) WITH ('topic' = 'small', {_READS})",
-    "totals": "CREATE TABLE totals (symbol STRING, since TIMESTAMP(3), n BIGINT, total DECIMAL(38, 2), "
-    f"PRIMARY KEY (symbol, since) NOT ENFORCED) WITH ('topic' = 'totals', {_UPSERTS})",
-    "named": "CREATE TABLE named (id INT, name STRING, amount DECIMAL(20, 2), PRIMARY KEY (id) NOT ENFORCED) "
+    "totals": "CREATE TABLE totals (symbol STRING, since TIMESTAMP(3), `until` TIMESTAMP(3), n BIGINT, total DECIMAL(38, 2), "
+    f"PRIMARY KEY (symbol, since, `until`) NOT ENFORCED) WITH ('topic' = 'totals', {_UPSERTS})",
+    "named": "CREATE TABLE named (id INT, customer INT, name STRING, amount DECIMAL(20, 2), PRIMARY KEY (id, customer) NOT ENFORCED) "
     f"WITH ('topic' = 'named', {_UPSERTS})",
 }
 VIEW = "CREATE VIEW sized AS SELECT id, symbol, amount, amount > 100 AS is_big FROM orders"
@@ -36,14 +36,15 @@ KINDS = {
     "window": (
         ("orders", "totals"),
         (
-            "INSERT INTO totals SELECT symbol, window_start, COUNT(*), SUM(amount) FROM "
-            "TUMBLE(TABLE orders, DESCRIPTOR(`at`), INTERVAL '1' MINUTE) GROUP BY symbol, window_start, window_end"
+            "INSERT INTO totals SELECT symbol, window_start, window_end, COUNT(*), SUM(amount) FROM "
+            "TUMBLE(TABLE orders, DESCRIPTOR(`at`), INTERVAL '1' MINUTE) GROUP BY symbol, window_start, window_end "
+            "ON CONFLICT DO NOTHING"
         ),
     ),
     "join": (
         ("orders", "customers", "named"),
         (
-            "INSERT INTO named SELECT o.id, c.name, o.amount FROM (SELECT id, customer, MAX(amount) AS amount "
+            "INSERT INTO named SELECT o.id, o.customer, c.name, o.amount FROM (SELECT id, customer, MAX(amount) AS amount "
             "FROM orders GROUP BY id, customer) o JOIN customers c ON o.customer = c.id"
         ),
     ),
@@ -76,13 +77,21 @@ CUSTOMERS = [
 EXPECTED = {
     "filter": [{"id": i, "amount": i * 25.5} for i in range(4, 10)],
     "window": [
-        {"symbol": symbol, "since": f"2026-01-05 09:0{minute}:00", "n": len(ids), "total": sum(ids) * 25.5}
+        {
+            "symbol": symbol,
+            "since": f"2026-01-05 09:0{minute}:00",
+            "until": f"2026-01-05 09:0{minute + 1}:00",
+            "n": len(ids),
+            "total": sum(ids) * 25.5,
+        }
         for minute in range(3)
         for symbol, rest in (("A", 0), ("B", 1))
         if (ids := [i for i in range(10) if i % 3 == minute and i % 2 == rest])
     ],
     "join": [
-        {"id": i, "name": {0: "Ada", 1: "Bo"}[i % 3], "amount": i * 25.5} for i in range(10) if i % 3 != 2
+        {"id": i, "customer": i % 3, "name": {0: "Ada", 1: "Bo"}[i % 3], "amount": i * 25.5}
+        for i in range(10)
+        if i % 3 != 2
     ],
     "split": {
         "big": [{"id": i, "amount": i * 25.5} for i in range(4, 10)],
