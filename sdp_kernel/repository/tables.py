@@ -27,6 +27,12 @@ _Value = TypeVar("_Value")
 _SHOWN = 10
 #: Digits that count of a DOUBLE and of a FLOAT: sums come out a little different in another order.
 _DOUBLE_DIGITS, _FLOAT_DIGITS = 12, 6
+#: Of an upsert table, changes of one key are folded in Flink, many at a time, and not sent one by one.
+_BUNDLED = {
+    "table.exec.mini-batch.enabled": "true",
+    "table.exec.mini-batch.allow-latency": "10 s",
+    "table.exec.mini-batch.size": "50000",
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class Reading:
         self.key = tuple(str(row["name"]) for row in written if str(row.get("key") or "").startswith("PRI"))
         self.names = [str(row["name"]) for row in written]
         selected = ", ".join(identifier(name) for name in self.names)
-        self._query = session.execute(f"SELECT {selected} FROM {table}", background=True)  # noqa: S608
+        self._query = session.execute(f"SELECT {selected} FROM {table}", background=True, config=_BUNDLED)  # noqa: S608
 
     def result(self) -> FinalTable:
         """Wait for it.
