@@ -92,8 +92,9 @@ def compilable(insert: str) -> str:
 
 def normalised(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return a plan without what differs between compilations: nodes numbered anew, nothing random."""
-    number = {node["id"]: at for at, node in enumerate(plan["nodes"], start=1)}
-    nodes = [{**_plain(node), "id": number[node["id"]]} for node in plan["nodes"]]
+    ordered = sorted(plan["nodes"], key=lambda node: int(node["id"]))
+    number = {node["id"]: at for at, node in enumerate(ordered, start=1)}
+    nodes = [{**_plain(node), "id": number[node["id"]]} for node in ordered]
     edges = [
         {**_plain(edge), "source": number[edge["source"]], "target": number[edge["target"]]}
         for edge in plan["edges"]

@@ -97,16 +97,18 @@ def stateful(
         A node that keeps state has no operator by its name.
     """
     reading = _Reading(plan, places or {})
-    numbers = [operator.node for operator in operators if operator.node is not None]
-    shift = max(numbers, default=0) - len(reading.nodes)
-    scans = reading.scans()
+    scans, nodes = reading.scans(), reading.by_number(operators)
     found, matched = {}, set()
     for operator in operators:
         if operator.kind == "Data Source":
             node = _scan_of(operator, scans)
         else:
-            node = None if operator.node is None else reading.nodes.get(operator.node - shift)
-            if node is not None and kind_of(node) != "sink" and _name(operator) != title(node):
+            node = None if operator.node is None else nodes.get(operator.node)
+            if (
+                node is not None
+                and kind_of(node) != "sink"
+                and operator.text.partition("(")[0] != title(node)
+            ):
                 continue
         if node is None:
             continue
@@ -121,10 +123,6 @@ def stateful(
                 hint="what becomes of its state is not known; try it on a copy, from a savepoint",
             )
     return found
-
-
-def _name(operator: StreamOperator) -> str:
-    return operator.text.partition("(")[0]
 
 
 def _scan_of(
@@ -151,6 +149,25 @@ class _Reading:
         """Return the nodes that read something, with the table's name."""
         nodes = [node for number, node in self.nodes.items() if not self.inputs[number]]
         return [(self.table(node), node) for node in nodes]
+
+    def by_number(self, operators: Sequence[StreamOperator]) -> dict[int, Mapping[str, Any]]:
+        """Return the nodes by the numbers that operators name them by.
+
+        Both are in Flink's order, and their numbers are not: it counts on for all that it plans meanwhile.
+        """
+        named: dict[int, set[str]] = {}
+        for one in operators:
+            if one.node is not None and one.kind != "Data Source":
+                sink = any(part in one.name for part, _ in _PARTS)
+                named.setdefault(one.node, set()).add("Sink" if sink else one.text.partition("(")[0])
+        left, found = [self.nodes[number] for number in sorted(self.nodes)], {}
+        for number in sorted(named):
+            names = {"Sink"} if "Sink" in named[number] else named[number]
+            at = next((at for at, node in enumerate(left) if title(node) in names), None)
+            if at is not None:
+                found[number] = left[at]
+                left = left[at + 1 :]
+        return found
 
     def state_of(self, operator: StreamOperator, node: Mapping[str, Any]) -> Stateful | None:
         kind = kind_of(node)

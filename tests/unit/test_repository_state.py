@@ -224,6 +224,14 @@ def test_offsets_of_another_topic_are_of_no_use():
     )
 
 
+def test_operators_are_found_whatever_numbers_flink_has_come_to():
+    version = counts()
+    apart = tuple(replace(one, node=None if one.node is None else one.node * 7) for one in version.operators)
+    more = replace(apart[1], id="0" * 32, name="Inserter[1]", text="Inserter[1]", node=apart[1].node + 1)
+    found = compare(version, replace(version, operators=(*apart, more)))
+    assert (found.verdict, fates(found)["GroupAggregate"]) == ("same", "kept")
+
+
 def test_a_plan_that_does_not_fit_the_operators_is_no_proof():
     version = counts()
     others = tuple(replace(one, text=one.text.replace("Group", "Other")) for one in version.operators)
