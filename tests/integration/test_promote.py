@@ -126,6 +126,7 @@ def test_an_updating_select_becomes_a_running_job_keyed_by_its_group(wb, trades,
         f"sql/tables/{table}.sql",
         f"sql/jobs/{job}.sql",
         f"terraform/{job}.tf",
+        f"sql/jobs/{job}.plan.json",
         f"sql/jobs/{job}.receipt.json",
     ]
     assert {file.status for file in plan.files} == {"new"}
@@ -406,7 +407,9 @@ def test_other_content_under_a_job_s_name_needs_replace(wb, trades, repository, 
     plan = wb.promote("q", job=job, to=out, replace=True)
     applied = plan.apply()
     assert git(repository, "rev-parse", f"{applied.commit}^") == first.commit
-    assert sorted(applied.files) == [f"sql/jobs/{job}.receipt.json", f"sql/jobs/{job}.sql"]
+    assert sorted(applied.files) == [
+        f"sql/jobs/{job}.{kind}" for kind in ("plan.json", "receipt.json", "sql")
+    ]
 
 
 def test_another_job_s_table_with_other_content_is_refused_by_its_users(wb, trades, repository, job, out):
