@@ -93,14 +93,25 @@ def is_test(path: str) -> bool:
     return path.startswith(f"{jobs.TESTS}/")
 
 
+def check(request: Request) -> None:
+    """Refuse options of a test that cannot be.
+
+    Raises
+    ------
+    UsageError
+        They are of no test, or leave it without records.
+    """
+    if not request.with_test and (request.test_rows is not None or request.test_ignore):
+        raise UsageError("rows and columns are of a test", hint="add --with-test")
+    if request.test_rows is not None and request.test_rows < 1:
+        raise UsageError(f"a test of {request.test_rows} records", hint="--rows takes a number from 1")
+
+
 def of_request(
     job: str, contents: Mapping[str, str], request: Request, freezing: Freezing | None
 ) -> Frozen | None:
     """Make the test that a promotion asks for; None where it asks for none. Errors as ``freeze``."""
-    asked = request.test_rows is not None or request.test_ignore
     if not request.with_test:
-        if asked:
-            raise UsageError("rows and columns are of a test", hint="add --with-test")
         return None
     if freezing is None:
         raise UsageError("no test can be frozen here", hint="promote from a workbench: wb.promote(...)")
@@ -123,7 +134,7 @@ def freeze(
     contents
         The job's files by path, as they will be in the repository.
     rows
-        The newest so many records of each topic; of a table with a key first those that the others name.
+        The newest so many records of each topic, from 1; of a table with a key, first those that others name.
     ignore
         Columns of the output that are not compared, since they are never the same.
 
@@ -136,8 +147,6 @@ def freeze(
     TopicNotFound, BrokerUnreachable, StackError
         As their names say.
     """
-    if rows < 1:
-        raise UsageError(f"a test of {rows} records", hint="--rows takes a number from 1")
     freezing.state_dir.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix="freeze-", dir=freezing.state_dir))
     try:

@@ -160,6 +160,7 @@ def build_plan(
         The repository is dirty or diverged, or holds other content under these names.
     """
     job = render.check_job_name(request.job)
+    freeze.check(request)
     queries = several.queries_of(query)
     outputs = several.targets(queries, request)
     for number, (ran, to) in enumerate(zip(queries, outputs, strict=True)):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import sdp_kernel
 from sdp_kernel.cli import main
-from sdp_kernel.errors import PromoteError, UsageError
+from sdp_kernel.errors import PromoteError
 from tests.jobs_repository import add_job, lines, write
 
 pytestmark = pytest.mark.stack
@@ -388,17 +388,11 @@ def test_an_output_that_is_never_the_same_is_refused_by_its_columns_or_left_out(
     assert "mark" not in content(plan, "tests/marked/sample/expected.jsonl")
 
 
-@pytest.mark.parametrize(
-    ("query", "more", "reason"),
-    [
-        ("SELECT id, CURRENT_DATE AS today FROM payments", {}, "time of day (CURRENT_DATE)"),
-        ("SELECT id FROM payments WHERE id < 0 OR id = 0", {"test_rows": 5}, "no row of output"),
-        ("SELECT id FROM payments", {"test_rows": 0}, "a test of 0 records"),
-        ("SELECT id FROM payments", {"test_ignore": ["id"], "with_test": False}, "add --with-test"),
-    ],
-)
-def test_a_test_that_would_prove_nothing_is_refused_with_the_reason(desk, topic_name, query, more, reason):
-    desk.sql(query, name="cell", limit=1, timeout=20)
-    with pytest.raises((PromoteError, UsageError)) as refused:
-        desk.promote("cell", **{"job": "cell", "to": f"{topic_name}.out", "with_test": True, **more})
-    assert reason in str(refused.value)
+def test_a_test_that_would_prove_nothing_is_refused_with_the_reason(desk, topic_name):
+    for query, more, reason in (
+        ("SELECT id, CURRENT_DATE AS today FROM payments", {}, r"time of day \(CURRENT_DATE\)"),
+        ("SELECT id FROM payments WHERE id < 3", {"test_rows": 5}, "no row of output"),
+    ):
+        desk.sql(query, name="cell", limit=1, timeout=20)
+        with pytest.raises(PromoteError, match=reason):
+            desk.promote("cell", job="cell", to=f"{topic_name}.out", with_test=True, **more)
