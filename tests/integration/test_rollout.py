@@ -112,6 +112,7 @@ def test_an_upgrade_keeps_the_state_a_failing_one_falls_back_and_a_rollback_give
         wb.run_job(job, upgrade=True, confirm=True)
     assert runs_of(wb, job) == [upgraded.job_id]
 
+    assert until(lambda: wb.job_status(job).vitals.lag == 0)
     repository.save(job, tables, OTHER_STATE.format(more=3000))
     with pytest.raises(JobFailed, match="was not changed") as caught:
         wb.run_job(job, upgrade=True, confirm=True, say=said.append)
@@ -121,7 +122,6 @@ def test_an_upgrade_keeps_the_state_a_failing_one_falls_back_and_a_rollback_give
     assert wb.job_status(job).called == f"HEAD ({second[:8]})"
     send(range(8, 10))
     counts(A=2005, B=2005)
-    assert until(lambda: wb.job_status(job).vitals.lag == 0)
 
     git(repository.root, "reset", "-q", "--hard", second)
     commit, back = wb.rollback(job, run=True, confirm=True, say=said.append)
