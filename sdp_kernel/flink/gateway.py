@@ -131,6 +131,10 @@ class Gateway:
     def close_operation(self, session: str, operation: str) -> None:
         """``DELETE …/close``: frees the operation; a SELECT's job ends about a second later."""
         self._call("DELETE", f"/sessions/{session}/operations/{operation}/close")
+        if self._turn.acquire(blocking=False):
+            if self._last == (session, operation):  # what is closed need not be asked for its status
+                self._last = None
+            self._turn.release()
 
     def cancel_operation(self, session: str, operation: str) -> None:
         """``POST …/cancel``: works until rows have come."""
