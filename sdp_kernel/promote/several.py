@@ -169,7 +169,7 @@ def receipt(receipts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "job_id": None,
         "started": min(run["started"] for run in runs),
         "seconds": round(sum(run["seconds"] for run in runs), 3),
-        **{key: _sum([run[key] for run in runs]) for key in ("rows", "changes")},
+        **{key: _sum([run[key] for run in runs]) for key in ("rows", "changes", "records") if key in runs[0]},
         "columns": None,
     }
     return {**first, "cells": cells}
