@@ -140,7 +140,7 @@ def test_an_upgrade_keeps_the_state_a_failing_one_falls_back_and_a_rollback_give
     counts(A=1006, B=1006)
 
 
-def test_what_was_not_started_from_here_is_not_upgraded_unless_its_version_is_named(
+def test_what_was_not_started_from_here_is_upgraded_only_if_its_version_is_named_and_an_interrupt_brings_it_back(
     wb, repository, job, tables, send, counts
 ):
     first = repository.save(job, tables, COUNT.format(more=1000))
@@ -164,6 +164,15 @@ def test_what_was_not_started_from_here_is_not_upgraded_unless_its_version_is_na
     assert runs_of(wb, job) == [back.job_id]
     assert git(repository.root, "diff", "--stat", first, commit) == ""
 
+    def interrupt(line):
+        if line.startswith("starting HEAD"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        wb.run_job(job, revision="HEAD", upgrade=True, confirm=True, say=interrupt)
+    send(range(4, 6))
+    counts(A=1003, B=1003)
+
 
 def test_a_promoted_job_goes_on_from_the_exploratory_one(wb, repository, job, tables, send, counts):
     for text in tables.values():
@@ -177,6 +186,7 @@ def test_a_promoted_job_goes_on_from_the_exploratory_one(wb, repository, job, ta
     applied = plan.apply(run=True)
     assert wb.jobmanager.state(exploratory) == "FINISHED"
     assert runs_of(wb, job) == [applied.job_id]
+    assert wb.run_job(job, upgrade=True, confirm=True).job_id == applied.job_id
     send(range(4, 6))
     counts(A=1003, B=1003)
 
