@@ -81,6 +81,7 @@ def edit(root, path, old, new):
 def test_a_job_is_the_same_in_all_places_until_one_is_changed(wb, job, tmp_path, monkeypatch):
     script = wb.script
     other = wb.sql("SELECT symbol FROM trades", name="other", background=True)
+    wait_until(lambda: other.job_id in {known.id for known in wb.jobs()})
     found = wb.drift()
     assert [(one.job, one.cell.state, one.cluster.state) for one in found.jobs] == [(job, "same", "same")]
     assert not found.drifted
@@ -107,7 +108,7 @@ def test_a_job_is_the_same_in_all_places_until_one_is_changed(wb, job, tmp_path,
     vertices = {node["id"] for node in wb.jobmanager.plan(running.id)["nodes"]}
     assert vertices <= ids_foretold(wb, script)
     wb.jobmanager.cancel(running.id)
-    wait_for_end(wb, running.id)
+    wait_until(lambda: wb.jobmanager.state(running.id) in {"CANCELED", "FAILED", "FINISHED"})
     (one,) = wb.drift(job).jobs
     assert one.cluster.state == "only"
 
@@ -124,9 +125,9 @@ def test_a_job_is_the_same_in_all_places_until_one_is_changed(wb, job, tmp_path,
         wb.drift("nope")
 
 
-def wait_for_end(wb, job_id):
+def wait_until(true):
     deadline = time.monotonic() + 60
-    while wb.jobmanager.state(job_id) not in {"CANCELED", "FAILED", "FINISHED"}:
+    while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
