@@ -205,6 +205,7 @@ CASES = {
         "incompatible", "skipping",
     ),
     "a time-to-live": ([TTL, BASE], "compatible", "yes"),
+    "parallelism": (["SET 'parallelism.default' = '2'", BASE], "same", "yes"),
 }  # fmt: skip
 
 
