@@ -281,6 +281,6 @@ def _kafka(table: JobTable, place: _Range) -> Mapping[str, str | None]:
         options["scan.bounded.mode"] = "latest-offset"
         if table.connector == "kafka":
             options["scan.startup.mode"] = "earliest-offset"
-        if place.each:
-            options["scan.watermark.emit.strategy"] = "on-event"
+            if place.each:
+                options["scan.watermark.emit.strategy"] = "on-event"
     return options

@@ -22,7 +22,7 @@ else:
 
 SAMPLE = "sample"
 OPTIONS, INPUT, EXPECTED = "test.toml", "input", "expected"
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 120.0
 _WATERMARKS = ("end", "each")
 _KNOWN = "parameters, timeout, watermarks, key, ignore, tolerance"
 
