@@ -39,6 +39,9 @@ _MATERIALIZED = "MATERIALIZED TABLE"
 _OUTSIDE = {"CALL", "ANALYZE", "TRUNCATE", "COMPILE PLAN", "OTHER"}
 _READING = {"SHOW", "DESCRIBE", "DESC", "EXPLAIN", "QUERY"}
 
+#: Longer texts, such as rows written out, are read anew each time, in characters.
+_LONG = 20_000
+
 
 @dataclass(frozen=True)
 class Token:
@@ -136,7 +139,14 @@ def tokens(text: str) -> Iterator[Token]:
 
 def significant(text: str) -> list[Token]:
     """Return the tokens of ``text`` without white space and comments."""
-    return [token for token in tokens(text) if token.kind not in _IGNORED]
+    if len(text) > _LONG:
+        return [token for token in tokens(text) if token.kind not in _IGNORED]
+    return list(_significant(text))
+
+
+@lru_cache(maxsize=512)
+def _significant(text: str) -> tuple[Token, ...]:
+    return tuple(token for token in tokens(text) if token.kind not in _IGNORED)
 
 
 def split(text: str) -> list[Statement]:
@@ -234,7 +244,6 @@ def _qualified(run: list[Token], at: int) -> str | None:
     return ".".join(parts) or None
 
 
-@lru_cache(maxsize=1024)
 def identifiers(text: str) -> frozenset[str]:
     """Return every word and quoted name in ``text``, quotes taken off."""
     return frozenset(token.name for token in significant(text) if token.kind in {"word", "identifier"})
