@@ -53,11 +53,13 @@ class Gateway:
         self.url = url.rstrip("/")
         self._turn = threading.RLock()
         self._last: tuple[str, str] | None = None
+        here = self.url.startswith(("http://127.", "http://localhost"))
         self._client = httpx.Client(
             base_url=f"{self.url}/v3",
             timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
             transport=transport,
-            trust_env=not self.url.startswith(("http://127.", "http://localhost")),
+            trust_env=not here,
+            verify=not here,  # reading certificates takes a tenth of a second
         )
 
     def close(self) -> None:

@@ -65,11 +65,13 @@ class JobManager:
         self.url = url.rstrip("/")
         self.veil = veil
         self._names: dict[tuple[str, str], tuple[float, tuple[str, ...]]] = {}
+        here = self.url.startswith(("http://127.", "http://localhost"))
         self._client = httpx.Client(
             base_url=self.url,
             timeout=httpx.Timeout(60, connect=5),
             transport=transport,
-            trust_env=not self.url.startswith(("http://127.", "http://localhost")),
+            trust_env=not here,
+            verify=not here,  # reading certificates takes a tenth of a second
         )
 
     def close(self) -> None:
