@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import re
 import subprocess
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sdp_kernel
-from sdp_kernel.errors import SdpError
+from sdp_kernel.errors import JobFailed, SdpError
 from sdp_kernel.flink import function_cell
 from sdp_kernel.flink.script import split
 from sdp_kernel.local.artifacts import ensure
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from sdp_kernel.flink.query import Query
     from sdp_kernel.repository.retarget import JobTable
     from sdp_kernel.workbench import Workbench
     from tests.promotions.corpus import Cell
@@ -76,14 +78,23 @@ class Notebook:
             self.workbench.functions.register(function_cell.load(cell.functions))
         if cell.declarations:
             self.workbench.sql(cell.declarations, params=params)
-        query = self.workbench.sql(
-            cell.text, name=cell.name.replace("-", "_"), params=params, until="now", timeout=_QUERY_S
-        )
+        try:
+            query = self._run(cell, params)
+        except (
+            JobFailed
+        ) as error:  # a machine too busy takes a job's slot away: as an analyst does, run it again
+            sys.stderr.write(f"{cell.name} runs again: {error.message}\n")
+            query = self._run(cell, params)
         if query.statement.is_query:
             return {"": FinalTable(query.arrow)}
         replay.await_end(self.workbench.jobmanager, query.job_id or "", cell.name)
         sinks = [table for table in tables(split(f"{cell.declarations};\n{cell.text}")) if table.is_sink]
         return {sink.name: self._look(sink) for sink in sinks}
+
+    def _run(self, cell: Cell, params: dict[str, str]) -> Query:
+        return self.workbench.sql(
+            cell.text, name=cell.name.replace("-", "_"), params=params, until="now", timeout=_QUERY_S
+        )
 
     def _look(self, sink: JobTable) -> FinalTable:
         reach = {"start": "earliest", "until": "now"} if sink.is_kafka else {}
