@@ -80,9 +80,7 @@ class Notebook:
             self.workbench.sql(cell.declarations, params=params)
         try:
             query = self._run(cell, params)
-        except (
-            JobFailed
-        ) as error:  # a machine too busy takes a job's slot away: as an analyst does, run it again
+        except JobFailed as error:  # a machine too busy takes a job's slot away
             sys.stderr.write(f"{cell.name} runs again: {error.message}\n")
             query = self._run(cell, params)
         if query.statement.is_query:
