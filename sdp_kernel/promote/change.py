@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError
 from sdp_kernel.flink.compiled import compiled_plan
+from sdp_kernel.flink.functions import FILES
 from sdp_kernel.flink.operator_graph import operator_graph
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote.lints.text import options
 from sdp_kernel.promote.module_block import merged
-from sdp_kernel.promote.slice import clean_session
+from sdp_kernel.promote.slice import clean_session, setting_of
 from sdp_kernel.repository import job as jobs
 from sdp_kernel.repository import state
 from sdp_kernel.repository.meaning import steps
@@ -29,10 +31,10 @@ if TYPE_CHECKING:
     from sdp_kernel.connection import KafkaCluster
     from sdp_kernel.flink.session import Session
     from sdp_kernel.repository.git import Repository
-    from sdp_kernel.repository.job import CommittedJob
 
 #: What says where a table reads; its offsets are of no use elsewhere.
 _PLACE = ("connector", "topic", "topic-pattern", "path", "properties.bootstrap.servers")
+_FOLDERS = re.compile(r"(?<=[',])[^',]*/")
 _SHARED = ("sql/tables/", "sql/views/", "sql/functions/")
 
 
@@ -74,7 +76,6 @@ class Change:
     statements: tuple[Part, ...]
     operators: tuple[Part, ...]
     state: Compatibility
-    before: CommittedJob | None = field(default=None, repr=False, compare=False)
 
     def covers(self, path: str, users: Sequence[str], job: str) -> bool:
         """Whether a changed file is this job's alone, so that changing it needs no ``--replace``."""
@@ -131,9 +132,9 @@ def change_of(
         except SdpError as error:
             why = f"the committed job cannot be read: {error.message}"
             return Change(base, own, origin, (), (), state.unknown(why))
-        sql = tuple(_statements(old, statements))
-        if old == list(statements):
-            return Change(base, own, origin, sql, (), Compatibility(state.SAME, state.SAVEPOINT), before)
+        sql = tuple(_statements(*([_placeless(text) for text in texts] for texts in (old, statements))))
+        if all(part.status == "same" for part in sql):
+            return Change(base, own, origin, sql, (), Compatibility(state.SAME, state.SAVEPOINT))
         config = {"parallelism.default": str(before.arguments["parallelism"])}
         try:
             with ThreadPoolExecutor(1) as beside:
@@ -142,9 +143,9 @@ def change_of(
                 then = was.result()
             verdict = state.compare(then, after)
         except SdpError as error:
-            return Change(base, own, origin, sql, (), state.unknown(error.message), before)
+            return Change(base, own, origin, sql, (), state.unknown(error.message))
     plan = tuple(_operators(then.plan, after.plan))
-    return Change(base, own, origin, sql, plan, verdict, before)
+    return Change(base, own, origin, sql, plan, verdict)
 
 
 def adapted(
@@ -228,6 +229,13 @@ def _statements(old: Sequence[str], new: Sequence[str]) -> Iterator[Part]:
     for key, texts in before.items():
         for text in texts:
             yield Part(" ".join(filter(None, key)), "gone", _diff(text, ""))
+
+
+def _placeless(text: str) -> str:
+    """Return a statement without where Python files lie: each place has its own."""
+    (found, *_) = split(text)
+    is_files = found.kind == "SET" and setting_of(text) == FILES
+    return _FOLDERS.sub("", text) if is_files else text
 
 
 def _key(text: str) -> tuple[str, str]:

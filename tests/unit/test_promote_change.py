@@ -11,7 +11,7 @@ from sdp_kernel.flink import parameters
 from sdp_kernel.flink.ledger import Entry, Ledger
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote import change_view, render
-from sdp_kernel.promote.change import Change, Part, _operators, _origin, _statements
+from sdp_kernel.promote.change import Change, Part, _operators, _origin, _placeless, _statements
 from sdp_kernel.promote.module_block import merged
 from sdp_kernel.promote.pull import pull
 from sdp_kernel.repository import job as jobs
@@ -106,6 +106,13 @@ def test_statements_are_paired_by_what_they_declare():
         ("CREATE VIEW v", "gone"),
     ]  # fmt: skip
     assert parts[3].diff == "- INSERT INTO o\n+ INSERT INTO p\n  SELECT id FROM orders"
+
+
+def test_where_python_files_lie_is_no_change():
+    one = _placeless("SET 'python.files' = '/a/b/udf_f.py,s3://c/udf_g.py'")
+    assert one == _placeless("SET 'python.files' = '/tmp/x/udf_f.py,udf_g.py'")
+    assert one == "SET 'python.files' = 'udf_f.py,udf_g.py'"
+    assert _placeless("SET 'path' = '/a/b'") == "SET 'path' = '/a/b'"
 
 
 def plan(*descriptions):
