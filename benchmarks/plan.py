@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sdp_kernel.workbench import Workbench
 
 TABLES, VIEWS = 10, 5
-WARM_UP, RUNS = 3, 7
+WARM_UP, RUNS = 5, 7
 GOAL_S = 1.5
 
 
@@ -93,7 +93,7 @@ def run() -> list[dict[str, object]]:
         root = _project(directory, info.gateway, info.jobmanager, info.kafka)
         with sdp_kernel.connect("local", directory=root) as workbench:
             workbench.sql(_declarations())
-            workbench.sql(_select(), name="joined", timeout=60, limit=20)
+            workbench.sql(_select(), name="joined", timeout=120, limit=20)
             for _ in range(WARM_UP):
                 _plan_s(workbench)
                 _explain_s(workbench)
