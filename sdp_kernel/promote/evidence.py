@@ -31,7 +31,10 @@ def check_kind(query: Query, to: str | None) -> None:
     kind = query.statement.kind
     if query.statement.is_query:
         if to is None:
-            raise UsageError("a SELECT needs an output topic, table or path", hint="add --to TOPIC, or --to s3://bucket/path")
+            raise UsageError(
+                "a SELECT needs an output topic, table or path",
+                hint="add --to TOPIC, or --to s3://bucket/path",
+            )
         check_output(to)
     elif kind not in {"INSERT", "STATEMENT SET"}:
         raise UsageError(
