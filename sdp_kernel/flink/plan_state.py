@@ -168,7 +168,7 @@ def _by_rule(name: str, attributes: Mapping[str, str], appends: Sequence[bool], 
             else State()
         )
     if name == "Match":
-        return _match(attributes)
+        return State(UNBOUNDED, "rows of unfinished matches", "kept for ever, unless the pattern has WITHIN")
     if name.endswith("Sink"):
         kept = attributes.get("upsertMaterialize") == "true"
         return expiry.state("the rows per primary key") if kept else State()
@@ -240,9 +240,3 @@ def _over(attributes: Mapping[str, str], expiry: _Expiry) -> State:
     if not keys:
         return State(BOUNDED, kept.what, "no more than that")
     return State(kept.kind, kept.what, kept.until)
-
-
-def _match(attributes: Mapping[str, str]) -> State:
-    if "within" in attributes:
-        return State(BOUNDED, "rows of unfinished matches", "dropped when WITHIN has passed")
-    return State(UNBOUNDED, "rows of unfinished matches", "kept for ever, without WITHIN")
