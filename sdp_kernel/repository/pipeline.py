@@ -53,9 +53,7 @@ def pipeline_files(settings: Settings, root: Path) -> tuple[PlannedFile, ...]:
                 f"the profile {name!r} cannot be an environment of a pipeline",
                 hint="lower case letters, digits and hyphens",
             )
-    contents = {
-        path: template(name).render(environments=list(environments)) for path, name in _PATHS.items()
-    }
+    contents = {path: template(name).render(environments=list(environments)) for path, name in _PATHS.items()}
     for name, profile in environments.items():
         contents[f"terraform/environments/{name}.tfvars"] = _values(profile)
     return tuple(_compared(root, path, content) for path, content in contents.items())
