@@ -105,5 +105,7 @@ RULES = {
              "a column that is added or moved ends up in another one"),
         Rule("SDP042", "columns that stay NULL", "info",
              "the output's table has columns that the query does not fill"),
+        Rule("SDP043", "a key that the planner does not know", "info",
+             "Flink keeps each key's last row in state, and others of that key are not to be seen"),
     )
 }  # fmt: skip

@@ -160,6 +160,14 @@ def lint_outputs(outputs: Sequence[Sink], part: Slice, session: Session) -> Iter
                 "name them as the table does, to have them matched by name",
                 f"the table {output.table}",
             )
+        if output.deduplicated:
+            yield found(
+                "SDP043",
+                f"the planner knows of no key, and {', '.join(output.key)} was given: of rows with one key "
+                f"that come from different ones, the last is in {output.topic}",
+                "aggregate by the key, if the rows of one key are to be one",
+                f"the topic {output.topic}",
+            )
         if output.unfilled:
             yield found(
                 "SDP042",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.script import identifier
+from sdp_kernel.repository.notebooks import DEDUPLICATED
 
 if TYPE_CHECKING:
     from sdp_kernel.flink.query import Query
@@ -38,6 +39,8 @@ class Sink:
         Those that stay NULL.
     by_place
         Where columns do not have the table's names: the pairs ``(of the result, of the table)``.
+    deduplicated
+        Whether Flink keeps the last row of each key itself, since the planner knows none: ``ON CONFLICT``.
     path, format
         Of files.
     """
@@ -52,6 +55,7 @@ class Sink:
     columns: tuple[str, ...] = ()
     unfilled: tuple[str, ...] = ()
     by_place: tuple[tuple[str, str], ...] = ()
+    deduplicated: bool = False
     path: str = ""
     format: str = ""
 
@@ -63,7 +67,8 @@ class Sink:
     def insert(self, query: Query) -> str:
         """Return the SELECT as an INSERT, the cell's text unchanged behind it."""
         columns = f" ({', '.join(map(identifier, self.columns))})" if self.columns else ""
-        return f"INSERT INTO {self.written or identifier(self.table)}{columns}\n{query.statement.text}"
+        into = f"INSERT INTO {self.written or identifier(self.table)}{columns}\n"
+        return f"{into}{query.statement.text}{DEDUPLICATED if self.deduplicated else ''}"
 
 
 def scheme_of(output: str) -> str | None:

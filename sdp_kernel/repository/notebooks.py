@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from sdp_kernel.flink.script import Statement
 
+#: Behind the INSERT of a SELECT whose key the planner does not know.
+DEDUPLICATED = "\nON CONFLICT DO DEDUPLICATE"
 _FROM_SELECT = re.compile(r"INSERT INTO `(?P<table>(?:[^`]|``)+)`\n(?P<query>.+)", re.DOTALL)
 
 
@@ -46,7 +48,8 @@ def query_of(insert: Statement, receipt: Mapping[str, Any] | None) -> tuple[str,
     found = _FROM_SELECT.match(insert.text)
     if not (isinstance(ran, dict) and ran.get("rows") is not None and found):
         return insert.text, None
-    query = split(found["query"])
+    text = found["query"].removesuffix(DEDUPLICATED)
+    query = split(text)
     if len(query) != 1 or not query[0].is_query:
         return insert.text, None
-    return found["query"], found["table"].replace("``", "`")
+    return text, found["table"].replace("``", "`")

@@ -15,7 +15,7 @@ from sdp_kernel.local.stack import Stack
 from sdp_kernel.repository import init, job, report
 from tests import tools
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 AUTHOR = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER")
           for what, text in (("NAME", "Ada"), ("EMAIL", "ada@example.com"))}  # fmt: skip
 

@@ -337,6 +337,24 @@ def test_an_updating_query_does_not_go_into_a_table_that_only_appends(wb, job, o
 # -- new topics
 
 
+def test_a_key_that_the_planner_does_not_know_keeps_the_last_row_of_each(wb, job, topic_name, repository):
+    query = wb.sql(f"SELECT LOWER(symbol) AS s, n FROM ({COUNTS})", name="q")
+    with pytest.raises(PromoteError, match="finds no key") as refused:
+        wb.promote("q", job=job, to="sink", key=None)
+    assert "--key" in refused.value.hint
+    plan = wb.promote("q", job=job, to=topic_name, key=["s"])
+    assert content(plan, f"sql/jobs/{job}.sql").endswith("\nON CONFLICT DO DEDUPLICATE;\n")
+    assert "SDP043" in codes(plan)
+    first = run(wb, plan)
+    table = topic_name.replace("-", "_").replace(".", "_")
+    read = wb.sql(f"SELECT s, n FROM {table}", until="now", timeout=60)
+    assert rows(read) == rows(query) == [{"n": 10, "s": "a"}, {"n": 10, "s": "b"}]
+    git(repository, "merge", "-q", "--ff-only", first.branch)
+    wb.sql(f"DROP TABLE {table}")
+    pulled = wb.pull(job)
+    assert (pulled.text, pulled.key) == (query.statement.text, ("s",))
+
+
 def test_a_new_topic_comes_as_terraform(wb, job, topic_name, produce, repository):
     produce(f"{topic_name}.in", [(None, json.dumps({"id": i})) for i in range(6)], partitions=3)
     wb.sql(

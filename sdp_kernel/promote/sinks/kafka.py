@@ -53,8 +53,10 @@ def make(query: Query, session: Session, part: Slice, *, topic: str, key: tuple[
             raise UsageError(
                 f"the key column {name!r} is not in the result", hint=f"it has: {', '.join(columns)}"
             )
-    found = _Prober(query, session, topic, alias).find(key)
-    return Sink(table, topic, alias, found, _ddl(query, table, topic, alias, found))
+    prober = _Prober(query, session, topic, alias)
+    found = prober.find(key)
+    ddl = _ddl(query, table, topic, alias, found)
+    return Sink(table, topic, alias, found, ddl, deduplicated=prober.deduplicates)
 
 
 def _alias(part: Slice) -> str:
@@ -132,11 +134,12 @@ class _Prober:
         self.topic = topic
         self.alias = alias
         self.reason = ""
+        self.deduplicates = False
 
     def find(self, key: tuple[str, ...] | None) -> tuple[str, ...]:
         """Return the key: the one given if the planner takes it, else its own; () for appends."""
         if key:
-            if not self.accepts(key):
+            if not self.accepts(key) and not self._accepts_as_last(key):
                 raise PromoteError(
                     f"the planner does not take ({', '.join(key)}) as the key of {self.topic}: {self.reason}",
                     hint="leave --key out to have it found",
@@ -151,6 +154,15 @@ class _Prober:
             return ()
         return self._upsert_key()
 
+    def _accepts_as_last(self, key: tuple[str, ...]) -> bool:
+        """Whether the last row of each key can be kept, where the planner knows of no key to go by."""
+        if not _NO_KEY.search(self.reason):
+            return False
+        reason, self.deduplicates = self.reason, True
+        if not self.accepts(key):
+            self.reason, self.deduplicates = reason, False
+        return self.deduplicates
+
     def _upsert_key(self) -> tuple[str, ...]:
         columns = tuple(column.name for column in self.query.columns)
         for column in columns:
@@ -164,8 +176,8 @@ class _Prober:
         if not self.accepts(columns):
             raise PromoteError(
                 f"the query updates its rows, and the planner finds no key for them: {self.reason}",
-                hint="aggregate by a key that is in the result, give --key, or write the INSERT yourself "
-                "with an ON CONFLICT clause",
+                hint="aggregate by a key that is in the result, or name one with --key: "
+                "of rows with one key the last is kept",
             )
         found = columns
         for name in reversed(columns):
@@ -178,7 +190,7 @@ class _Prober:
         """Whether EXPLAIN of the INSERT succeeds with this key."""
 
         def insert(name: str) -> str:
-            text = Sink(self.topic, written=name).insert(self.query)
+            text = Sink(self.topic, written=name, deduplicated=self.deduplicates).insert(self.query)
             return self.session.render(text, self.query.parameters).text
 
         body = self.session.render(_body(self.query, self.topic, self.alias, key)).text
