@@ -302,8 +302,11 @@ class _Reading:
             return json.dumps(rex)
         if rex.get("kind") == "INPUT_REF":
             return self.column(source, int(rex["inputIndex"]))
+        if rex.get("kind") == "FIELD_ACCESS":
+            return f"{self.expression(rex['expr'], source)}.{rex.get('name')}"
         if rex.get("kind") == "LITERAL":
-            return json.dumps(rex.get("value"), ensure_ascii=False)
+            told = {key: rex[key] for key in sorted(rex) if key not in {"kind", "type"}}
+            return json.dumps(told["value"] if told.keys() == {"value"} else told, ensure_ascii=False)
         name = str(
             rex.get("internalName") or rex.get("systemName") or rex.get("catalogName") or rex.get("kind")
         )
@@ -321,11 +324,17 @@ def _call(call: Mapping[str, Any], values: Sequence[str]) -> str:
     return f"{name}({distinct}{', '.join(values)})"
 
 
-def _told(value: Any) -> Any:
+def _told(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return a node's attributes without those that say nothing about its state."""
+    return {key: _nameless(node[key]) for key in sorted(node) if key not in _IDLE}
+
+
+def _nameless(value: Any) -> Any:
+    """Return an attribute without the names of aggregate calls: those are their columns' names."""
     if isinstance(value, dict):
-        return {key: _told(value[key]) for key in sorted(value) if key not in _IDLE}
-    return [_told(item) for item in value] if isinstance(value, list) else value
+        called = "argList" in value
+        return {key: _nameless(value[key]) for key in sorted(value) if not (called and key == "name")}
+    return [_nameless(item) for item in value] if isinstance(value, list) else value
 
 
 def row_fields(row: str) -> list[tuple[str, str]]:

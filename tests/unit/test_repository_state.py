@@ -165,6 +165,86 @@ def joined():
     return job.sink(job.aggregate(source, ("COUNT",), ("SUM", 2))).version()
 
 
+def call_of(name, *operands, type_="BOOLEAN"):
+    return {"kind": "CALL", "internalName": f"${name}$1", "operands": list(operands), "type": type_}
+
+
+def literal(**told):
+    return {"kind": "LITERAL", "type": "CHAR(1) NOT NULL", **told}
+
+
+def ref(name, type_="STRING"):
+    return {"kind": "INPUT_REF", "inputIndex": list(TYPES).index(name), "type": type_}
+
+
+def field_of(name, column="symbol", type_="INT"):
+    return {"kind": "FIELD_ACCESS", "name": name, "expr": ref(column, "ROW<`x` INT, `y` INT>"), "type": type_}
+
+
+def filtered(condition):
+    """COUNT(*) FILTER (WHERE condition)."""
+    job = Job()
+    source = job.calc(job.scan(), "symbol", "id")
+    calc = job.nodes[-1]
+    calc["projection"][1] = condition
+    number = job.aggregate(source, ("COUNT",))
+    job.nodes[-1]["aggCalls"][0]["filterArg"] = 1
+    return job.sink(number).version()
+
+
+def among(*values):
+    ranges = [{"lower": {"value": one, "boundType": "CLOSED"}} for one in values]
+    return filtered(call_of("SEARCH", ref("symbol"), literal(sarg={"ranges": ranges, "nullAs": "UNKNOWN"})))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (among("a", "b"), among("y", "z")),
+        (filtered(call_of("=", ref("symbol"), literal(value="a"))),
+         filtered(call_of("=", ref("symbol"), literal(value="b")))),
+        (filtered(call_of("TRIM", literal(symbol="TRIM", value="BOTH"), ref("symbol"))),
+         filtered(call_of("TRIM", literal(symbol="TRIM", value="LEADING"), ref("symbol")))),
+        (filtered(call_of(">", field_of("x"))), filtered(call_of(">", field_of("y")))),
+        (filtered(call_of(">", field_of("x"))), filtered(call_of(">", field_of("x", "other")))),
+    ],
+)  # fmt: skip
+def test_another_filter_of_an_aggregate_is_another_meaning(before, after):
+    assert compare(before, before).verdict == "same"
+    found = compare(before, after)
+    assert (found.verdict, fates(found)["GroupAggregate"]) == ("incompatible", "changed")
+
+
+def test_a_field_of_a_column_is_followed_to_its_table():
+    found = compare(filtered(field_of("x")), filtered(field_of("y")))
+    assert "COUNT(where trades.symbol.x) → COUNT(where trades.symbol.y)" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (call_of(">", field_of("x"), literal(value=5)), call_of(">", field_of("y"), literal(value=5))),
+        (call_of("CAST", ref("symbol"), type_="INT"), call_of("CAST", ref("symbol"), type_="BIGINT")),
+    ],
+)
+def test_another_condition_shows_whatever_in_it_differs(before, after):
+    assert compare(counts(where=before), counts(where=before)).verdict == "same"
+    found = compare(counts(where=before), counts(where=after))
+    assert found.verdict == "compatible"
+    assert "as it was before" in found.notes[0]
+
+
+def test_another_name_for_an_aggregate_s_column_is_no_change():
+    def windowed(name):
+        job = Job()
+        source = job.calc(job.scan(), "symbol", "id")
+        totals = job.aggregate(source, ("COUNT",), kind="window-aggregate", name="WindowAggregate")
+        job.nodes[-1]["aggCalls"][0]["name"] = name
+        return job.sink(totals).version()
+
+    assert compare(windowed("n"), windowed("m")).verdict == "same"
+
+
 def test_an_operator_before_the_state_moves_it_out_of_reach():
     found = compare(counts(), joined())
     assert found.verdict == "incompatible"
