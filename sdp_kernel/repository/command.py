@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 _KEPT = ("GIT_CONFIG", "GIT_SSH", "GIT_ASKPASS", "GIT_AUTHOR", "GIT_COMMITTER")
 #: Plain words, no question at a terminal, and no lock for what only looks.
 _OURS = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
+_NAME = r"[?&][^=&\s'\"]*(?:token|secret|password|key)[^=&\s'\"]*="
+_TOKEN = re.compile(rf"({_NAME})[^&\s'\"]+", re.IGNORECASE)
+#: Up to the last @: a password may have some of its own.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]+@")
+#: An @ that ends a password, or is part of a token.
+_EITHER = re.compile(rf"(?<=://)[^/\s'\"]*{_NAME}[^/\s'\"]*@[^\s'\"]*", re.IGNORECASE)
+_HIDDEN = "********"
 _UNWRITTEN = re.compile(r"(unable to|[Cc]ould not|couldn't|cannot) write")
 
 
@@ -36,8 +42,9 @@ class Done:
 
 
 def without_credentials(text: str) -> str:
-    """Take ``user:password@`` out of all URLs in a text."""
-    return _CREDENTIALS.sub("", text)
+    """Take ``user:password@`` out of all URLs in a text, and hide the tokens that their queries hold."""
+    plain = _CREDENTIALS.sub("", _EITHER.sub(_HIDDEN, text))
+    return _TOKEN.sub(rf"\1{_HIDDEN}", plain)
 
 
 def attempt(cwd: Path, *arguments: str, ours: dict[str, str] | None = None, alone: bool = False) -> Done:

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import PushFailed
@@ -234,10 +234,48 @@ def test_the_page_for_a_review_is_that_of_the_host():
     assert read_remote("origin", "https://git.example/x").review_url("main", "j") is None
 
 
-@given(st.text(st.characters(exclude_characters="/@'\" \n\t\r", exclude_categories=["Z", "C"]), min_size=1))
+PASSWORDS = st.text(
+    st.characters(exclude_characters="/'\" \n\t\r", exclude_categories=["Z", "C"]), min_size=1
+)
+
+
+@given(PASSWORDS)
+@example("p@ss")
+@example("@")
 def test_no_password_stays_in_what_is_shown(password):
     text = f"fatal: unable to access 'https://ada:{password}@git.example/x.git/': no"
     assert without_credentials(text) == "fatal: unable to access 'https://git.example/x.git/': no"
+
+
+VALUES = st.text(
+    st.characters(exclude_characters="&'\" \n\t\r", exclude_categories=["Z", "C"]), min_size=1, max_size=20
+)
+
+
+@given(
+    st.sampled_from(["private_token", "access_token", "client_secret", "PASSWORD", "api-key", "job%5Ftoken"]),
+    VALUES,
+    st.sampled_from(["", "/x.git", "/a/b"]),
+)
+@example("private_token", "a@b", "")
+@example("private_token", "a/b@c", "")
+@example("private_token", "a@b/c@d", "")
+def test_no_token_of_a_query_stays_in_what_is_shown(name, value, path):
+    assume(value not in "fatal: unable to access 'https://git.example/x.git?a=1&********&b=2': no" + name)
+    text = f"fatal: unable to access 'https://git.example{path}?a=1&{name}={value}&b=2': no"
+    shown = without_credentials(text)
+    assert value not in shown
+    if "@" not in value:
+        assert shown == text.replace(f"={value}&", "=********&")
+
+
+def test_a_token_is_hidden_wherever_it_stands():
+    hidden = "https://h/x.git?private_token=********"
+    assert without_credentials("https://u:p@ss@h/x.git?private_token=abc") == hidden
+    assert read_remote("origin", "https://u:p@ss@h/x.git?private_token=abc").shown == hidden
+    assert without_credentials("https://u:p?token=abc@h/x.git") == "https://********"
+    assert without_credentials("at https://h?token=a@b/c@d, then") == "at https://******** then"
+    assert without_credentials("see https://h/x and ada@example.com") == "see https://h/x and ada@example.com"
 
 
 @given(st.text(max_size=60))
