@@ -15,7 +15,7 @@ import shutil
 import tarfile
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import RepositoryError
@@ -35,6 +35,9 @@ _UNFINISHED = {
     "rebase-apply": "rebase",
     "BISECT_LOG": "bisect",
 }
+#: Git's words where a merge ends before it writes anything: the branch is elsewhere, or files are in the way.
+_MOVED = ("Not possible to fast-forward", "Diverging branches")
+_UNTOUCHED = ("would be overwritten", "index.lock", "unmerged files", "have not concluded")
 
 
 @dataclass(frozen=True)
@@ -188,11 +191,22 @@ class Repository:
             return None
 
     def export(self, commit: str, directory: Path) -> Path:
-        """Write the job definitions as they are at a commit into ``directory``, and return that."""
+        """Write the job definitions as they are at a commit into ``directory``, and return that.
+
+        Raises
+        ------
+        RepositoryError
+            One of them leads out of the repository.
+        """
         done = command.run(self.root, "archive", "--format=tar", commit)
-        with tarfile.open(fileobj=io.BytesIO(done.output)) as archive:
-            wanted = [member for member in archive if member.name.startswith(_OWNED)]
-            archive.extractall(directory, wanted, filter="data")
+        try:
+            with tarfile.open(fileobj=io.BytesIO(done.output)) as archive:
+                _extract(archive, directory)
+        except tarfile.TarError as error:
+            raise RepositoryError(
+                f"the job definitions of {commit[:10]} cannot be read: {error}",
+                hint="make that a plain file of the repository, and commit it",
+            ) from None
         return directory
 
     def mentions(self, commit: str, text: str, folder: str) -> list[str]:
@@ -282,9 +296,15 @@ class Repository:
         done = command.attempt(self.root, "merge", "--quiet", "--ff-only", made)
         if not done.code:
             return
-        if "would be overwritten" not in done.said and "index.lock" not in done.said:
-            self._put_back(files)
         said = done.said or done.text.strip()
+        if any(words in said for words in _MOVED):
+            raise RepositoryError(
+                "the branch that is checked out was moved by somebody else meanwhile",
+                hint="promote again: the plan is then made on what is there now",
+                detail=said,
+            )
+        if not any(words in said for words in _UNTOUCHED):
+            self._put_back(files)
         raise RepositoryError(
             f"the branch that is checked out cannot be moved: {said}", hint=command.hint(said)
         )
@@ -301,6 +321,16 @@ class Repository:
                     (self.root / above).rmdir()
         if kept:
             command.attempt(self.root, "checkout", "--quiet", "HEAD", "--", *kept)
+
+
+def _extract(archive: tarfile.TarFile, directory: Path) -> None:
+    """Write the job definitions of an archive, and nothing outside the directory."""
+    wanted = [member for member in archive if member.name.startswith(_OWNED)]
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(directory, wanted, filter="data")
+        return
+    plain = [one for one in wanted if one.isreg() and ".." not in PurePosixPath(one.name).parts]
+    archive.extractall(directory, plain)  # noqa: S202 - plain files, by names that stay inside
 
 
 def _write(tree: Path, files: Mapping[str, str | None]) -> None:

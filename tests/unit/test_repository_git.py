@@ -1,12 +1,14 @@
+import io
 import os
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from sdp_kernel.errors import RepositoryError
-from sdp_kernel.repository.git import Repository
+from sdp_kernel.repository.git import Repository, _extract
 from tests.repositories import BRANCH, FILES, commit, configure, git, make_work, snapshot, write, write_hook
 
 
@@ -332,6 +334,71 @@ def test_an_export_has_the_job_definitions_of_a_commit_and_nothing_else(work, re
     exported = repository.export(first, tmp_path / "then")
     assert (exported / "sql/jobs/j.sql").read_bytes() == "-- ü\r\n".encode()
     assert [path.name for path in exported.iterdir()] == ["sql"]
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A file outside the repository."""
+    (tmp_path / "outside.sql").write_text("theirs\n", encoding="utf-8")
+    return tmp_path / "outside.sql"
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_an_export_follows_no_link_out_of_the_repository(work, repository, tmp_path, outside, absolute):
+    (work / "sql/jobs").mkdir(parents=True)
+    (work / "sql/jobs/j.sql").symlink_to(outside if absolute else Path("../../../outside.sql"))
+    git(work, "add", "-A")
+    git(work, "commit", "-q", "-m", "Link")
+    with pytest.raises(RepositoryError, match=r"cannot be read: .*sql/jobs/j\.sql") as caught:
+        repository.export(git(work, "rev-parse", "HEAD"), tmp_path / "then")
+    assert "plain file" in caught.value.hint
+    assert outside.read_text(encoding="utf-8") == "theirs\n"
+
+
+def test_an_older_python_exports_plain_files(work, repository, tmp_path, outside, monkeypatch):
+    def old(archive, path, members, *, extract=tarfile.TarFile.extractall):
+        return extract(archive, path, members)
+
+    monkeypatch.delattr(tarfile, "data_filter")
+    monkeypatch.setattr(tarfile.TarFile, "extractall", old)
+    write(work, "sql/jobs/j.sql", "-- ü\n")
+    (work / "sql/jobs/k.sql").symlink_to(outside)
+    (work / "sql/l").symlink_to(outside.parent)
+    git(work, "add", "-A")
+    git(work, "commit", "-q", "-m", "Link")
+    exported = repository.export(git(work, "rev-parse", "HEAD"), tmp_path / "then")
+    assert [path.relative_to(exported).as_posix() for path in exported.rglob("*") if not path.is_dir()] == [
+        "sql/jobs/j.sql"
+    ]
+    assert (exported / "sql/jobs/j.sql").read_bytes() == "-- ü\n".encode()
+
+
+def test_an_older_python_writes_no_file_outside(tmp_path, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter")
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name in ("sql/../../evil.sql", "/sql/evil.sql", "sql/good.sql"):
+            archive.addfile(tarfile.TarInfo(name))
+    made.seek(0)
+    with tarfile.open(fileobj=made) as archive:
+        _extract(archive, tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.rglob("*.sql")] == ["good.sql"]
+
+
+def test_a_branch_that_moves_while_hooks_run_costs_no_uncommitted_edit(work, repository):
+    base = commit(work, "sql/jobs/j.sql", "-- before\n")
+    ours = "unset GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE GIT_PREFIX"
+    write_hook(
+        work / ".git",
+        "pre-commit",
+        f"{ours}\ncd {work}\ngit commit -q --no-verify --allow-empty -m theirs\necho '-- edited' > sql/jobs/j.sql",
+    )
+    with pytest.raises(RepositoryError, match="moved by somebody else meanwhile") as caught:
+        repository.commit("main", FILES, "Add j", base=base, tip=base)
+    assert "promote again" in caught.value.hint
+    assert git(work, "log", "-1", "--format=%s") == "theirs"
+    assert (work / "sql/jobs/j.sql").read_text(encoding="utf-8") == "-- edited\n"
+    assert not (work / "terraform").exists()
 
 
 def test_the_commit_message_goes_through_the_repository_s_hook(work, repository):
