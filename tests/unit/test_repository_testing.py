@@ -1,7 +1,9 @@
 """Tests of jobs without a stack: what they are made of, what becomes of a job's tables, how results are told."""
 
 import json
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import httpx
@@ -10,14 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdp_kernel.errors import UsageError
+from sdp_kernel.connection import KafkaCluster
+from sdp_kernel.errors import TopicError, UsageError
+from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.flink.script import split
+from sdp_kernel.kafka.offsets import Range
 from sdp_kernel.kafka.read import Records
+from sdp_kernel.promote import render
 from sdp_kernel.repository import retarget
 from sdp_kernel.repository.testing import case as cases
-from sdp_kernel.repository.testing import lookups, outcome, records
-from sdp_kernel.repository.testing.aim import Sink, aim
+from sdp_kernel.repository.testing import lookups, outcome, records, running, topics
+from sdp_kernel.repository.testing.aim import Aimed, Sink, aim
 from sdp_kernel.repository.testing.case import Case, read_options, rows_text
+from sdp_kernel.repository.testing.prepare import Prepared, aliases, prepare
 from sdp_kernel.repository.testing.report import Report
 from sdp_kernel.repository.testing.result import Result, Table, failure, judge, update
 from sdp_kernel.repository.testing.values import canonical
@@ -92,13 +99,39 @@ def test_what_is_left_out_is_null_and_blank_lines_are_nothing(tmp_path):
     "line",
     [
         "{", "[]", '{"valeu": 1}', '{"value": 1, "value_text": "x"}', '{"value_base64": "?"}',
-        '{"timestamp": "yesterday"}', '{"partition": -1}', '{"headers": {"a": "b"}}',
+        '{"timestamp": "yesterday"}', '{"timestamp": 9223372036854775808}', '{"partition": -1}', '{"headers": {"a": "b"}}',
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_record_is_refused_by_its_number(tmp_path, line):
     with pytest.raises(UsageError, match="line 2, is no record") as refused:
         records.read(write(tmp_path, "input/t.jsonl", '{"value": 1}\n' + line))
     assert "value_base64" in refused.value.hint
+
+
+@pytest.mark.parametrize("moment", [1_767_603_600_000_000, -70_000_000_000_000, 253_402_300_799_999, 0, -1])
+def test_a_time_that_no_calendar_has_is_a_number_and_comes_back(tmp_path, moment):
+    line = records.lines([records.Record.of(None, b"1", timestamp=moment)])
+    (found,) = records.read(write(tmp_path, "input/t.jsonl", line))
+    assert found.milliseconds == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("2026-01-05T09:00:00Z", 1_767_603_600_000), ("2026-01-05T09:00:00.5Z", 1_767_603_600_500),
+        ("2026-01-05 09:00:00.123456789", 1_767_603_600_123), ("2026-01-05T10:00+01:00", 1_767_603_600_000),
+        ("2026-01-05T10:00:00.25+0100", 1_767_603_600_250), ("2026-01-05", 1_767_571_200_000),
+        ("1969-12-31T23:59:59.999Z", -1),
+    ],
+)  # fmt: skip
+def test_times_are_read_alike_by_every_python(text, milliseconds):
+    assert records.Record(timestamp=text).milliseconds == milliseconds
+
+
+@pytest.mark.parametrize("text", ["20260105T090000", "2026-W02-1", "2026-01-05T09:00.5", "2026-13-01", "x"])
+def test_what_only_some_pythons_read_is_no_time(text):
+    with pytest.raises(ValueError, match=r"."):
+        _ = records.Record(timestamp=text).milliseconds
 
 
 # --- cases -----------------------------------------------------------------------------------
@@ -145,6 +178,11 @@ def test_options_are_read_and_what_is_none_is_refused_with_the_file(case):
         'watermarks = "now"',
         'key = "id"',
         "tolerance = {v = -1}",
+        "tolerance = {v = nan}",
+        "tolerance = {v = inf}",
+        "tolerance = {v = 'some'}",
+        f"tolerance = {{v = 1{'0' * 400}}}",
+        "timeout = nan",
         "= 1",
         "parameters = 1",
     ):
@@ -196,6 +234,17 @@ def test_a_job_reads_and_writes_topics_of_the_test_alone(case, more):
         },
     }  # fmt: skip
     assert "WATERMARK FOR at AS at) WITH (" in found.declarations[0]
+
+
+def test_options_that_come_through_like_do_not_come_back(case):
+    base = """CREATE TABLE base (id INT, n BIGINT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'kafka',
+      'topic-pattern' = 'real.*', 'sink.delivery-guarantee' = 'exactly-once', 'format' = 'json',
+      'sink.transactional-id-prefix' = 'p', 'properties.sasl.jaas.config' = 'x');"""
+    like = "CREATE TABLE totals WITH ('properties.bootstrap.servers' = 'main.test:1') LIKE base;"
+    found = aimed(ORDERS + base + like + INSERT, case)
+    assert options_in_force(found)["totals"] == {
+        "connector": "kafka", "format": "json", "properties.bootstrap.servers": "here:1", "topic": "p-1-real-",
+    }  # fmt: skip
 
 
 def test_tables_over_one_topic_share_one_and_those_of_two_clusters_do_not(case):
@@ -270,7 +319,19 @@ def test_input_of_no_table_is_told_and_no_fault(case):
 
 @pytest.mark.parametrize(
     "script",
-    [ORDERS + OUT, ORDERS + "INSERT INTO elsewhere.db.t SELECT id FROM orders", f"{INSERT}; {INSERT}"],
+    [
+        ORDERS + OUT,
+        ORDERS + "INSERT INTO elsewhere.db.t SELECT id FROM orders",
+        f"{INSERT}; {INSERT}",
+        f"CREATE CATALOG lake WITH ('type' = 'hive'); USE CATALOG lake; {ORDERS}{OUT}{INSERT}",
+        f"{ORDERS}{OUT}INSERT INTO lake.db.totals SELECT id, 1 FROM orders",
+        f"{ORDERS}{OUT}INSERT INTO totals SELECT id, 1 FROM lake.db.orders",
+        f"{ORDERS}{OUT}DROP TABLE lake.db.x; {INSERT}",
+        f"{ORDERS}{OUT}TRUNCATE TABLE totals; {INSERT}",
+        f"{ORDERS}{OUT}CALL sys.go(); {INSERT}",
+        f"{ORDERS}{OUT}DELETE FROM totals WHERE id = 1",
+        f"{ORDERS}{OUT}EXECUTE PLAN '/p.json'",
+    ],
 )
 def test_a_script_that_is_no_one_job_on_tables_of_its_own_is_refused(case, script):
     with pytest.raises(UsageError):
@@ -409,3 +470,106 @@ def test_results_are_told_with_the_reason_first_and_escaped_everywhere(case):
     assert plain["tests"][0]["differences"][0]["changed"][0]["columns"] == {
         "n": {"expected": "<b>", "found": "<script>\x00"}
     }
+
+
+def test_sql_that_is_no_utf_8_is_a_fault_of_its_job_alone_and_named(case, tmp_path):
+    files = ["sql/latin.sql", "sql/jobs/totals.sql"]
+    (tmp_path / "sql/jobs").mkdir(parents=True)
+    (tmp_path / "sql/latin.sql").write_bytes("-- Größe ${kafka.third}\nSELECT 1;".encode("latin-1"))
+    write(tmp_path, "sql/jobs/totals.sql", "SELECT '${kafka.other}';")
+    write(
+        tmp_path, "terraform/totals.tf",
+        render.terraform("totals", module_source="./flink/sql-job", session_cluster="dev", files=files,
+                         arguments={}, aliases=["kafka.main"]),
+    )  # fmt: skip
+    known = aliases(tmp_path)
+    assert known == {"main", "other", "third"}
+    with pytest.raises(UsageError, match=r"sql/latin\.sql is not UTF-8"):
+        prepare(case, known, bootstrap="b:1", prefix="p", directory=tmp_path / "w", lookups="http://h")
+
+
+def test_what_is_expected_in_another_encoding_is_refused_with_its_file(case):
+    (case.directory / "expected.jsonl").write_bytes('{"a": "ö"}'.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"sample/expected\.jsonl is no UTF-8"):
+        case.expected("totals", ["totals"])
+
+
+def read_of(*records_read, complete=False):
+    """What was read of a topic, by partition and offset."""
+    partitions, offsets = np.array([p for p, _ in records_read]), np.array([o for _, o in records_read])
+    none = [None] * len(records_read)
+    return Records(none, none, none, partitions, offsets, offsets, complete)
+
+
+def test_a_topic_of_which_not_all_came_is_known_by_its_partitions():
+    ranges = [Range(0, 0, 2), Range(1, 0, 1), Range(2, 0, 0)]
+    assert topics.unread(read_of((0, 0), (0, 1), (1, 0)), ranges) == 0
+    assert topics.unread(read_of((0, 0), (1, 0)), ranges) == 1
+    assert topics.unread(read_of(), ranges) == 2
+    assert topics.unread(read_of(complete=True), ranges) == 0
+
+
+def test_a_sink_that_could_not_be_read_to_its_end_is_an_error_and_no_table():
+    sink = Sink("totals", "t", None, "json")
+    with pytest.raises(TopicError, match="could not be read to its end"):
+        running._table(sink, {})
+
+
+class Gateway:
+    """A gateway on which a run is stopped while it plans a job."""
+
+    def __init__(self, stopped):
+        self.stopped = stopped
+
+    def open_session(self, _name, _properties):
+        return "s"
+
+    def configure_session(self, _handle, _statement):
+        pass
+
+    def submit(self, _handle, _statement, _config):
+        self.stopped.set()
+        return "o"
+
+    def fetch(self, _handle, _operation, _token):
+        return b'{"resultType":"EOS"}'
+
+    def close_session(self, _handle):
+        pass
+
+
+def test_a_job_that_was_planned_while_the_run_was_stopped_is_cancelled(case, tmp_path):
+    asked = []
+
+    def answer(request):
+        asked.append(f"{request.method} {request.url}")
+        return httpx.Response(202, json={})
+
+    place = running.Place(
+        "http://g", "http://j", KafkaCluster("main", {"bootstrap.servers": "b:1"}), tmp_path
+    )
+    jobmanager = JobManager("http://j", transport=httpx.MockTransport(answer))
+    run = running._Run([case], place, None, jobmanager, tmp_path, "", None)
+    run.gateway = Gateway(run.stopped)
+    run.written.set()
+    one = running._Started(Prepared(case, cases.Options(), Aimed((), "INSERT", (), ()), {}))
+    run._begin(one, threading.Semaphore(1))
+    assert asked == [f"PATCH http://j/jobs/{one.job_id}?mode=cancel"]
+
+
+class Offsets:
+    """A cluster that knows the ends of partitions."""
+
+    def offsets(self, wanted):
+        return {key: SimpleNamespace(offset=10 + key[1]) for key in wanted}
+
+
+def test_all_partitions_of_a_topic_are_read():
+    assert topics.ends(Offsets(), {"a": 2, "b": 1}) == {
+        "a": [Range(0, 0, 10), Range(1, 0, 11)], "b": [Range(0, 0, 10)],
+    }  # fmt: skip
+
+
+def test_a_test_s_topic_has_a_partition_for_each_that_its_input_names():
+    assert topics.partitions([]) == 1
+    assert topics.partitions([records.Record(), records.Record(partition=2)]) == 3

@@ -1,15 +1,18 @@
 """``input/TABLE.jsonl``: a Kafka record a line.
 
 ``{"key": …, "value": …, "headers": [["name", "text"]], "timestamp": "2026-01-05T09:00:00Z"}``, and where it
-matters ``"partition": 0``. Key and value are JSON as it stands there, digit for digit; text that is no JSON
-is under ``key_text`` and ``value_text``, bytes in base64 under ``key_base64`` and ``value_base64``. What is
-left out is null: a record without a value is a tombstone.
+matters ``"partition": 0``. A timestamp may be a number as well: ms since the epoch. Key and value are JSON
+as it stands there, digit for digit; text that is no JSON is under ``key_text`` and ``value_text``, bytes in
+base64 under ``key_base64`` and ``value_base64``. What is left out is null: a record without a value is a
+tombstone.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
 
 _NULL = b"null"
 _FORMS = "key, key_text or key_base64; value, value_text or value_base64; headers, timestamp, partition"
+#: What all Pythons read alike, split so that they do: date, time, parts of a second, zone.
+_MOMENT = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:(?<=:\d{2}:\d{2})\.(\d{1,9}))?"
+    r"(?:([Zz])|([+-]\d{2}):?(\d{2}))?)?",
+    re.ASCII,
+)
+_LARGEST = 2**63
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -72,9 +82,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         """The timestamp in ms since the epoch; None for the time it is sent."""
         if not isinstance(self.timestamp, str):
             return self.timestamp
-        moment = datetime.fromisoformat(self.timestamp.replace("Z", "+00:00"))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return round(moment.timestamp() * 1000)
+        return _milliseconds(self.timestamp)
 
 
 _decode = msgspec.json.Decoder(Record).decode
@@ -117,6 +125,8 @@ def _check(record: Record) -> None:
         if sum(given) > 1:
             raise ValueError(f"it has two forms of its {name}")
     _ = record.key_bytes, record.value_bytes, record.milliseconds
+    if not -_LARGEST <= (record.milliseconds or 0) < _LARGEST:
+        raise ValueError(f"there is no time {record.timestamp}")
     if record.partition is not None and not 0 <= record.partition < 1000:  # noqa: PLR2004
         raise ValueError(f"there is no partition {record.partition}")
 
@@ -146,6 +156,22 @@ def _form(name: str, value: bytes | None) -> dict[str, Any]:
     return {f"{name}_text": text}
 
 
-def _iso(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _milliseconds(text: str) -> int:
+    """Read a date and time of ISO 8601; without a zone it is UTC."""
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no time such as 2026-01-05T09:00:00.5Z")
+    date, time, parts, _, hours, minutes = found.groups()
+    zone = f"{hours}:{minutes}" if hours else "+00:00"
+    moment = datetime.fromisoformat(f"{date}T{time or '00:00'}{zone}")
+    return round(moment.timestamp()) * 1000 + int((parts or "")[:3].ljust(3, "0"))
+
+
+def _iso(milliseconds: int) -> int | str:
+    """Return a timestamp as people read it; the number where no calendar has it."""
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        moment = datetime.fromtimestamp(milliseconds // 1000, timezone.utc)
+        if moment.year >= 1000:  # noqa: PLR2004 - years of four digits
+            text = moment.replace(microsecond=milliseconds % 1000 * 1000).isoformat(timespec="milliseconds")
+            return text.replace("+00:00", "Z")
+    return milliseconds

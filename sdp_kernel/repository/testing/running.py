@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.errors import JobFailed, SdpError, StackError
+from sdp_kernel.errors import JobFailed, SdpError, StackError, TopicError
 from sdp_kernel.flink import faults
 from sdp_kernel.flink.gateway import Gateway, GatewayFault
 from sdp_kernel.flink.jobs import TERMINAL, JobManager
 from sdp_kernel.kafka.cluster import Cluster
-from sdp_kernel.kafka.offsets import Range
 from sdp_kernel.kafka.read import read as read_ranges
 from sdp_kernel.repository.testing import lookups, outcome, topics
 from sdp_kernel.repository.testing.prepare import aliases, prepare
@@ -42,7 +41,7 @@ _AT_ONCE = 4
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.05, 0.15
 _NOT_READY = b'{"resultType":"NOT_READY"'
 _TOLD = 60
-_READ_S = 10.0
+_READ_S = 60.0
 #: A hundred years: watermarks then come with the end of the input alone.
 _NEVER = "36500 d"
 _SESSION = {"execution.runtime-mode": "streaming", "table.local-time-zone": "UTC"}
@@ -235,6 +234,8 @@ class _Run:
             with _telling(one.prepared.script.job):
                 self._submit(handle, one)
             one.submitted = True
+            if self.stopped.is_set():  # while it was planned; whoever stopped the run did not see it
+                self._cancel(one)
         except SdpError as error:
             one.end(error)
             if took:
@@ -300,11 +301,16 @@ class _Run:
             self.jobmanager.cancel(one.job_id)
 
     def _outputs(self, done: Sequence[Prepared]) -> dict[str, Records]:
-        """Read what was written to all sinks' topics."""
-        names = [sink.topic for one in done for sink in one.script.sinks if sink.topic]
-        ends = topics.ends(self.cluster, names)
-        wanted = {name: [Range(0, 0, end)] for name, end in ends.items()}
-        return read_ranges(self.cluster, wanted, timeout=_READ_S)
+        """Read what was written to all sinks' topics; one that was not read to its end is left out."""
+        counts = {
+            sink.topic: topics.partitions(one.topics[sink.topic])
+            for one in done
+            for sink in one.script.sinks
+            if sink.topic
+        }
+        wanted = topics.ends(self.cluster, counts)
+        found = read_ranges(self.cluster, wanted, timeout=_READ_S)
+        return {name: records for name, records in found.items() if not topics.unread(records, wanted[name])}
 
     def _result(self, one: _Started, outputs: Mapping[str, Records]) -> Result:
         case, notes = one.prepared.case, one.prepared.script.notes
@@ -331,5 +337,11 @@ def _telling(statement: str) -> Iterator[None]:
 def _table(sink: Any, outputs: Mapping[str, Records]) -> Table:
     if not sink.topic:
         return Table(tuple(outcome.of_files(sink)))
+    if sink.topic not in outputs:
+        raise TopicError(
+            f"what the job wrote to {sink.table} could not be read to its end: Kafka gave nothing more "
+            f"within {_READ_S:g} s",
+            hint="sdp status shows whether Kafka is well; run the test again",
+        )
     rows, key = outcome.of_topic(outputs[sink.topic], sink)
     return Table(tuple(rows), key)

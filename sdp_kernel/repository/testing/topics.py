@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError, TopicError
 from sdp_kernel.kafka.cluster import CALL_SECONDS, admin_api
+from sdp_kernel.kafka.offsets import Range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sdp_kernel.kafka.cluster import Cluster
+    from sdp_kernel.kafka.read import Records
     from sdp_kernel.repository.testing.prepare import Prepared
+    from sdp_kernel.repository.testing.records import Record
 
 #: Records may be as old or as new as they like.
 _CONFIG = {"retention.ms": "-1", "message.timestamp.after.max.ms": str(2**63 - 1)}
@@ -33,7 +36,7 @@ def fill(cluster: Cluster, prepared: Iterable[Prepared]) -> None:
     new = [
         admin_api().NewTopic(
             name,
-            num_partitions=1 + max((record.partition or 0 for record in records), default=0),
+            num_partitions=partitions(records),
             replication_factor=1,
             config=_CONFIG,
         )
@@ -96,8 +99,13 @@ def _send(producer: Any, topic: str, value: bytes | None, key: bytes | None, mor
             return
 
 
-def ends(cluster: Cluster, names: Sequence[str]) -> dict[str, int]:
-    """Return the offset after the last of each topic's only partition.
+def partitions(records: Sequence[Record]) -> int:
+    """Return how many partitions a topic has for what is written to it."""
+    return 1 + max((record.partition or 0 for record in records), default=0)
+
+
+def ends(cluster: Cluster, counts: Mapping[str, int]) -> dict[str, list[Range]]:
+    """Return all that topics hold, a range for each partition; ``counts`` is how many each topic has.
 
     Raises
     ------
@@ -105,11 +113,26 @@ def ends(cluster: Cluster, names: Sequence[str]) -> dict[str, int]:
         A topic is not there.
     """
     latest = admin_api().OffsetSpec.latest()
-    found = cluster.offsets({(name, 0): latest for name in names})
-    for answer in found.values():
+    wanted = {(name, at): latest for name, count in counts.items() for at in range(count)}
+    ranges: dict[str, list[Range]] = {name: [] for name in counts}
+    for (name, partition), answer in cluster.offsets(wanted).items():
         if isinstance(answer, Exception):
             raise answer
-    return {name: answer.offset for (name, _), answer in found.items()}
+        ranges[name].append(Range(partition, 0, answer.offset))
+    return ranges
+
+
+def unread(records: Records, ranges: Sequence[Range]) -> int:
+    """Return how many partitions were not read to their end.
+
+    A test's job writes without transactions, so that the last offset of a partition is a record's.
+    """
+    if records.complete:
+        return 0
+    last: dict[int, int] = {}
+    for partition, offset in zip(records.partitions.tolist(), records.offsets.tolist(), strict=True):
+        last[partition] = max(offset, last.get(partition, -1))
+    return sum(last.get(one.partition, -1) < one.end - 1 for one in ranges if len(one))
 
 
 def delete(cluster: Cluster, names: Sequence[str]) -> None:
