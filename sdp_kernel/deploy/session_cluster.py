@@ -32,6 +32,7 @@ def run_sql_job(
     savepoint: str | None = None,
     allow_non_restored_state: bool = False,
     config: Mapping[str, str] | None = None,
+    functions: str = "",
 ) -> str:
     """Start a script on a session cluster; returns the job id once the job runs or has finished.
 
@@ -46,6 +47,8 @@ def run_sql_job(
         Leave out state of the savepoint that has no place in the job.
     config
         More of Flink's configuration, for this job alone.
+    functions
+        The hash of its Python functions' text, where it is known: a mark that the job carries.
 
     Raises
     ------
@@ -72,7 +75,9 @@ def run_sql_job(
             jar_id,
             entry_class=DRIVER,
             arguments=["--script", script],
-            config=marked({**(config or {}), "pipeline.name": name}, script),
+            config=marked(
+                {**(config or {}), "pipeline.name": name}, script, given=config, functions=functions
+            ),
             savepoint=savepoint,
             allow_non_restored_state=allow_non_restored_state,
         )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 _SAVEPOINT_S, _POLL_S = 120.0, 0.1
+#: A request that was cut off may still be on its way.
+_UNDERWAY_S = 3.0
 #: Netty refuses a request line of more than 4096 bytes.
 _LINE_BYTES = 2_000
 _NO_DIRECTORY = re.compile(r"Config key \[[\w.-]+\] is not set")
@@ -236,6 +238,7 @@ class JobManager:
         *,
         drain: bool = False,
         timeout: float = _SAVEPOINT_S,
+        trigger: str | None = None,
     ) -> str:
         """Stop a job with a savepoint (``POST /jobs/:id/stop``); returns the savepoint's path.
 
@@ -243,13 +246,19 @@ class JobManager:
         ----------
         drain
             Send the last watermark first: open windows fire, and the job is not meant to go on.
+        trigger
+            What the savepoint is asked for by, 32 hexadecimal digits: :meth:`savepoint_path` tells what
+            becomes of it where this call is cut off.
 
         Raises
         ------
         JobFailed, SdpError
-            As :meth:`savepoint`; the job then goes on, or has failed for the reason given.
+            As :meth:`savepoint`; the job then goes on, or has failed for the reason given. Where the
+            savepoint has not ended in time it may still complete, and the job then ends.
         """
         body: dict[str, Any] = {"drain": drain}
+        if trigger is not None:
+            body["triggerId"] = trigger
         if directory is not None:
             body["targetDirectory"] = directory
         return self._await_savepoint(job_id, f"/jobs/{job_id}/stop", body, timeout)
@@ -266,18 +275,47 @@ class JobManager:
                 hint="name a directory that the cluster can write, or set "
                 "execution.checkpointing.savepoint-dir on the cluster",
             )
-        trigger = self._checked(response)["request-id"]
-        until = time.monotonic() + timeout
-        while time.monotonic() < until:
-            answer = self._call("GET", f"/jobs/{job_id}/savepoints/{trigger}")
-            if answer["status"]["id"] == "COMPLETED":
-                return _location(job_id, answer.get("operation") or {}, self.veil)
-            time.sleep(_POLL_S)
+        trigger = str(self._checked(response)["request-id"])
+        found, failed = self._poll_savepoint(job_id, trigger, timeout)
+        if found is not None:
+            return found
         raise JobFailed(
-            f"the savepoint of job {job_id} has not ended within {timeout:g} s",
+            f"the savepoint of job {job_id} has not ended within {timeout:g} s{failed}",
             job_id=job_id,
             hint="the job may be held up by back pressure: %jobs shows it; the savepoint may still complete",
         )
+
+    def savepoint_path(self, job_id: str, trigger: str, *, timeout: float = _SAVEPOINT_S) -> str | None:
+        """Wait for a savepoint that was asked for; returns its path, None where it has not ended in time.
+
+        Raises
+        ------
+        JobFailed
+            The savepoint failed.
+        SdpError
+            The JobManager knows of none by that trigger.
+        """
+        return self._poll_savepoint(job_id, trigger, timeout)[0]
+
+    def _poll_savepoint(self, job_id: str, trigger: str, timeout: float) -> tuple[str | None, str]:
+        """Ask for a savepoint until it has ended; returns its path, or why the last answer did not come."""
+        began = time.monotonic()
+        while True:
+            passed, failed, unknown = time.monotonic() - began, "", False
+            try:
+                response = self._send("GET", f"/jobs/{job_id}/savepoints/{trigger}")
+                unknown = response.status_code == httpx.codes.NOT_FOUND and passed > _UNDERWAY_S
+                answer = self._checked(response)
+            except SdpError as error:
+                if unknown:
+                    raise
+                failed = f": {error.message}"
+            else:
+                if answer["status"]["id"] == "COMPLETED":
+                    return _location(job_id, answer.get("operation") or {}, self.veil), ""
+            if passed >= timeout:
+                return None, failed
+            time.sleep(_POLL_S)
 
     def upload_jar(self, jar: Path) -> str:
         """``POST /jars/upload``; returns the jar id."""

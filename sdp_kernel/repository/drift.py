@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.deploy.outline import outline
+from sdp_kernel.deploy.script_mark import config_hash, names_functions
 from sdp_kernel.errors import SdpError
 from sdp_kernel.flink.ledger import text_hash
 from sdp_kernel.flink.script import split
 from sdp_kernel.repository import drift_view
 from sdp_kernel.repository.notebooks import cell_bodies, query_of
+from sdp_kernel.repository.run_record import config_of, functions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -114,6 +116,8 @@ class Running:
         The hash of the script it was started with, where whoever started it left that behind.
     operators
         Its operators' lines.
+    config, functions
+        The hashes of its configuration and of its Python functions' text, where they were left behind.
     """
 
     id: str
@@ -121,6 +125,8 @@ class Running:
     state: str
     script: str | None
     operators: tuple[str, ...]
+    config: str | None = None
+    functions: str | None = None
 
 
 def operators_of(plan: Mapping[str, Any]) -> tuple[str, ...]:
@@ -208,7 +214,7 @@ def of_session(
     if not wanted:
         return Edge(ONLY, f"runs as {one.id}, and the repository says that it is not to")
     if one.script == hash_of(job.script):
-        return Edge(SAME, f"runs the committed script, as {one.id}")
+        return _of_marks(job, one)
     lines = expected()
     if isinstance(lines, str):
         known = "runs another script" if one.script else "nothing says which script it runs"
@@ -223,6 +229,24 @@ def of_session(
     return Edge(
         UNKNOWN, f"{one.id} has the operators of the committed script; options of its tables are not known"
     )
+
+
+def _of_marks(job: CommittedJob, one: Running) -> Edge:
+    """Compare what goes with the committed script that a job runs: configuration, Python functions."""
+    if one.config and one.config != config_hash(config_of(job)):
+        return Edge(CHANGED, f"{one.id} runs the committed script with another configuration or parallelism")
+    if names_functions(job.script):
+        committed = functions_of(job)
+        if not committed or not one.functions:
+            return Edge(
+                UNKNOWN,
+                f"{one.id} runs the committed script; nothing says which text its Python functions have",
+            )
+        if one.functions != committed:
+            return Edge(
+                CHANGED, f"{one.id} runs the committed script with other text of its Python functions"
+            )
+    return Edge(SAME, f"runs the committed script, as {one.id}")
 
 
 def of_resource(manifest: Manifest, live: Mapping[str, Any] | None) -> Edge:

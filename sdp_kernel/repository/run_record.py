@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from sdp_kernel.deploy.script_mark import function_texts, functions_hash
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from sdp_kernel.repository.job import CommittedJob
     from sdp_kernel.repository.versions import Version
 
+FUNCTIONS = "sql/functions"
 STARTED, STOPPED = "started", "stopped"
 
 
@@ -32,7 +36,9 @@ class What:
     script
         What runs. It holds no secrets, only references to them.
     config
-        Flink configuration that the job's module gives it.
+        Flink configuration that the job's module gives it; empty where it is not known.
+    functions
+        The hash of its Python functions' text; empty where there are none, or it is not known.
     """
 
     job: str
@@ -40,19 +46,33 @@ class What:
     commit: str
     script: str = field(repr=False)
     config: Mapping[str, str] = field(default_factory=dict)
+    functions: str = ""
 
     @classmethod
     def of(cls, version: Version) -> What:
-        """Return what running a version means."""
-        given = version.job.arguments
-        config = {str(key): str(value) for key, value in given["flink_configuration"].items()}
-        config["parallelism.default"] = str(given["parallelism"])
-        return cls(version.job.name, version.called, version.commit, version.job.script, config)
+        """Return what running a version means; its files have to be there."""
+        job = version.job
+        return cls(job.name, version.called, version.commit, job.script, config_of(job), functions_of(job))
 
     @property
     def script_hash(self) -> str:
-        """sha256 of the script: two versions with the same do the same."""
+        """sha256 of the script: two versions with the same take each other's state."""
         return hashlib.sha256(self.script.encode()).hexdigest()
+
+    def same_as(self, other: What) -> bool:
+        """Whether it does what another does: script and configuration are the same."""
+        return self.script_hash == other.script_hash and dict(self.config) == dict(other.config)
+
+
+def config_of(job: CommittedJob) -> dict[str, str]:
+    """Return the Flink configuration that a job's module gives it, its parallelism among it."""
+    config = {str(key): str(value) for key, value in job.arguments["flink_configuration"].items()}
+    return {**config, "parallelism.default": str(job.arguments["parallelism"])}
+
+
+def functions_of(job: CommittedJob) -> str:
+    """Return the hash of the Python functions' text that a job names; empty for none."""
+    return functions_hash(function_texts(job.script, job.root / FUNCTIONS))
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,6 +90,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     savepoint: str = ""
     script: str = ""
     config: dict[str, str] = {}
+    functions: str = ""
 
 
 _decode = msgspec.json.Decoder(Event).decode
@@ -88,7 +109,7 @@ class RunRecord:
         self._write(
             Event(
                 STARTED, time.time(), job_id, what.called, what.commit, what.script_hash, savepoint or "",
-                what.script, dict(what.config),
+                what.script, dict(what.config), what.functions,
             )
         )  # fmt: skip
 
@@ -106,7 +127,7 @@ class RunRecord:
         """Return the version that a job is; None where it was not started from here."""
         for event in reversed(list(self.events())):
             if event.event == STARTED and event.job_id == job_id:
-                return What(self.job, event.called, event.commit, event.script, event.config)
+                return What(self.job, event.called, event.commit, event.script, event.config, event.functions)
         return None
 
     def savepoint_of(self, what: What) -> str | None:

@@ -332,13 +332,14 @@ class RunningSide:
         self, script: str, job: str, *, savepoint: str | None = None, allow_non_restored_state: bool = False
     ) -> str:
         """Start a job that has just been promoted; returns its id. As :meth:`run_job`, of its script."""
+        from sdp_kernel.deploy.script_mark import function_texts, functions_hash  # noqa: PLC0415
         from sdp_kernel.repository.run_record import What  # noqa: PLC0415
 
         self.may_run(f"run {job}")
         rollout = self._rollout_of(job)
         rollout.check_free()
         started = rollout.start(
-            What(job, "the promoted version", "", script),
+            What(job, "the promoted version", "", script, functions=functions_hash(function_texts(script))),
             savepoint=self._state_of(savepoint, None),
             allow_non_restored_state=allow_non_restored_state,
         )

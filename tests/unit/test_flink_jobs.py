@@ -1,7 +1,10 @@
+import json
+
 import httpx
 import pytest
 
 from sdp_kernel.errors import JobFailed, SdpError, Unreachable
+from sdp_kernel.flink import jobs
 from sdp_kernel.flink.jobs import JobManager
 from sdp_kernel.local.components import free_ports
 
@@ -84,6 +87,55 @@ def completed(**operation):
 
 def test_a_stop_waits_for_its_savepoint_and_returns_its_path():
     assert savepoint(IN_PROGRESS, IN_PROGRESS, completed(location="file:/s/1")).stop("a") == "file:/s/1"
+
+
+def test_a_stop_is_asked_for_by_a_trigger_of_the_caller_s():
+    asked = []
+
+    def answer(request):
+        if request.method == "POST":
+            asked.append(json.loads(request.content))
+            return httpx.Response(202, json={"request-id": asked[0]["triggerId"]})
+        if request.url.path.endswith("/status"):
+            return httpx.Response(200, json={"status": "RUNNING"})
+        asked.append(request.url.path)
+        return httpx.Response(200, json=completed(location="file:/s/1"))
+
+    JobManager("http://test", transport=httpx.MockTransport(answer)).stop("a", trigger="f" * 32)
+    assert asked == [{"drain": False, "triggerId": "f" * 32}, f"/jobs/a/savepoints/{'f' * 32}"]
+
+
+def polled(*answers, timeout=5.0):
+    """What becomes of a savepoint, by one answer after the other; the last one stays."""
+    left = list(answers)
+
+    def answer(request):
+        one = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    jobmanager = JobManager("http://test", transport=httpx.MockTransport(answer))
+    return jobmanager.savepoint_path("a", "t", timeout=timeout)
+
+
+def test_one_answer_that_fails_is_no_failure_of_the_savepoint():
+    broken = httpx.Response(500, json={"errors": ["Internal server error."]})
+    done = httpx.Response(200, json=completed(location="file:/s/1"))
+    assert polled(httpx.ReadTimeout("slow"), broken, done) == "file:/s/1"
+
+
+def test_a_savepoint_that_has_not_ended_or_is_not_answered_for_has_no_path_yet():
+    assert polled(httpx.ConnectError("refused"), timeout=0.2) is None
+    assert polled(httpx.Response(200, json=IN_PROGRESS), timeout=0.2) is None
+
+
+def test_a_trigger_that_is_not_known_is_an_error_unless_it_is_on_its_way(monkeypatch):
+    missing = httpx.Response(404, json={"errors": ["There is no savepoint operation with triggerId=t"]})
+    assert polled(missing, httpx.Response(200, json=completed(location="file:/s/1"))) == "file:/s/1"
+    monkeypatch.setattr(jobs, "_UNDERWAY_S", 0.1)
+    with pytest.raises(SdpError, match="no savepoint operation"):
+        polled(missing)
 
 
 def test_a_savepoint_that_fails_gives_the_reason():

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from sdp_kernel.connection import KafkaCluster
 from sdp_kernel.deploy.manifest import build
-from sdp_kernel.deploy.script_mark import marked, script_hash
+from sdp_kernel.deploy.script_mark import config_hash, function_texts, functions_hash, marked, script_hash
 from sdp_kernel.flink.ledger import Entry, text_hash
 from sdp_kernel.promote import render
 from sdp_kernel.repository import job as jobs
@@ -136,6 +137,49 @@ def test_a_job_of_another_script_or_of_none_that_is_known(job, script, expected,
     assert why in edge.why
 
 
+def test_a_job_with_another_parallelism_has_drifted(job):
+    found = job()
+    known = config_hash({"parallelism.default": str(found.arguments["parallelism"])})
+    run = replace(running(script_hash(found.script)), config=known)
+    assert of_session(found, [run], script_hash, refuse).state == "same"
+    found.arguments["parallelism"] = 4
+    edge = of_session(found, [run], script_hash, refuse)
+    assert edge.state == "changed"
+    assert "configuration or parallelism" in edge.why
+    older = replace(run, config=None)
+    assert of_session(found, [older], script_hash, refuse).state == "same"
+
+
+def test_the_text_of_python_functions_is_compared_where_it_is_known(job):
+    found = job()
+    found = replace(found, script=f"SET 'python.files' = '/a/udf_f.py';\n{found.script}")
+    (found.root / "sql/functions").mkdir()
+    module = found.root / "sql/functions/udf_f.py"
+    module.write_text("new")
+    run = running(script_hash(found.script))
+    edge = of_session(found, [run], script_hash, refuse)
+    assert edge.state == "unknown"
+    assert "Python functions" in edge.why
+    old = replace(run, functions=functions_hash({"udf_f.py": "old"}))
+    assert of_session(found, [old], script_hash, refuse).state == "changed"
+    new = replace(run, functions=functions_hash({"udf_f.py": "new"}))
+    assert of_session(found, [new], script_hash, refuse).state == "same"
+    module.unlink()
+    assert of_session(found, [new], script_hash, refuse).state == "unknown"
+
+
+def test_files_of_functions_are_read_where_the_script_or_the_caller_says(tmp_path):
+    one, two = tmp_path / "a.py", tmp_path / "b.py"
+    one.write_text("1")
+    two.write_text("2")
+    script = f"SET 'python.files' = '{one},{two}';\nINSERT INTO o SELECT 1;"
+    assert function_texts(script) == {"a.py": "1", "b.py": "2"}
+    assert function_texts(script.replace(str(tmp_path), "/away"), tmp_path) == {"a.py": "1", "b.py": "2"}
+    assert function_texts(script.replace(str(tmp_path), "/away")) == {}
+    assert function_texts("INSERT INTO o SELECT 1;") == {}
+    assert functions_hash({}) == ""
+
+
 def test_what_does_not_run_or_should_not_is_in_one_place_only(job):
     assert of_session(job(), [], script_hash, refuse).state == "only"
     assert of_session(job(state='"suspended"'), [], script_hash, refuse).state == "same"
@@ -223,3 +267,7 @@ def test_the_hash_of_a_script_is_of_its_statements_and_not_of_where_functions_li
     theirs = {"pipeline.global-job-parameters": "a:b", "x": "y"}
     both = {"x": "y", "pipeline.global-job-parameters": f"a:b,sdp.script.sha256:{script_hash(one)}"}
     assert marked(theirs, one) == both
+    more = marked(theirs, one, given={"parallelism.default": "4"}, functions="f" * 64)
+    assert more["pipeline.global-job-parameters"].split(",")[2:] == [
+        f"sdp.config.sha256:{config_hash({'parallelism.default': '4'})}", f"sdp.functions.sha256:{'f' * 64}",
+    ]  # fmt: skip
