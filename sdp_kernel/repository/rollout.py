@@ -5,12 +5,14 @@ Whatever fails on the way, a job that ran goes on or is started again from the s
 
 from __future__ import annotations
 
+import contextlib
 import time
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdp_kernel.deploy.session_cluster import run_sql_job
-from sdp_kernel.errors import JobFailed, SdpError, SqlError, UsageError
+from sdp_kernel.errors import JobFailed, SdpError, SqlError, Unreachable, UsageError
 from sdp_kernel.flink.script import split
 from sdp_kernel.flink.session import Session
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from sdp_kernel.repository.run_record import RunRecord, What
 
 _CANCEL_S, _POLL_S = 30.0, 0.2
+#: How long it is asked what becomes of a savepoint, where the call that waited for it was cut off.
+_LATE_S = 60.0
 _NO_PLACE = "Cannot map"
 _STATE_WORDS = ("savepoint", "non-restored", "cannot map", "failed to restore", "state migration",
                 "serializer")  # fmt: skip
@@ -133,7 +137,14 @@ class Rollout:
             raise UsageError(
                 f"no job {self.job} runs on the session cluster", hint="%jobs lists those that do"
             )
-        return self._stop(running.id)
+        trigger = uuid.uuid4().hex
+        try:
+            return self._stop(running.id, trigger)
+        except BaseException as error:
+            left = self._left(running.id, trigger, error)
+            if left is None or not isinstance(error, SdpError):
+                raise
+            return left
 
     def upgrade(
         self, new: What, *, old: What | None = None, allow_non_restored_state: bool = False
@@ -154,16 +165,16 @@ class Rollout:
             failed, and the old one goes on.
         """
         running, before = self._known(old, "upgrade")
-        if before.script_hash == new.script_hash:
+        if before.same_as(new):
             return self._same(running, before, new)
-        left = self._stop(running.id)
-        return self._replace(before, new, left, [(left, allow_non_restored_state)])
+        return self._replace(running, before, new, lambda left: [(left, allow_non_restored_state)])
 
     def back(self, new: What, *, old: What | None = None) -> Started:
         """Put an earlier version in the place of the one that runs.
 
         It takes up the state that it left when it was stopped before; where there is none or
-        Flink does not take it, it begins without.
+        Flink does not take it, it begins without. Where only its configuration is another, it goes on
+        from the state of the one that runs.
 
         Raises
         ------
@@ -175,10 +186,11 @@ class Rollout:
         if self.running is None:
             return self._first_that_runs(new, [*attempts, (None, False)])
         running, before = self._known(old, "roll back")
-        if before.script_hash == new.script_hash:
+        if before.same_as(new):
             return self._same(running, before, new)
-        left = self._stop(running.id)
-        return self._replace(before, new, left, [*attempts, (None, False)])
+        if before.script_hash == new.script_hash:
+            return self._replace(running, before, new, lambda left: [(left, False)])
+        return self._replace(running, before, new, lambda _left: [*attempts, (None, False)])
 
     def _known(self, old: What | None, verb: str) -> tuple[Job, What]:
         running = self.running
@@ -200,11 +212,21 @@ class Rollout:
         return Started(self.job, running.id, before.called)
 
     def _replace(
-        self, before: What, new: What, left: str, attempts: list[tuple[str | None, bool]]
+        self,
+        running: Job,
+        before: What,
+        new: What,
+        attempts: Callable[[str], list[tuple[str | None, bool]]],
     ) -> Started:
+        """Stop the job and start another version; ``attempts`` are of the path of the state it left."""
+        trigger, left = uuid.uuid4().hex, None
         try:
-            started = self._first_that_runs(new, attempts)
+            left = self._stop(running.id, trigger)
+            started = self._first_that_runs(new, attempts(left))
         except BaseException as error:
+            left = left or self._left(running.id, trigger, error)
+            if left is None:
+                raise
             self.say(f"{new.called} does not run; starting {before.called} again from {left}")
             again = self._again(before, left)
             if not isinstance(error, SdpError):
@@ -253,6 +275,7 @@ class Rollout:
                 savepoint=savepoint,
                 allow_non_restored_state=allow,
                 config=what.config,
+                functions=what.functions,
             )
         except SdpError as error:
             if savepoint and _is_about_state(error):
@@ -269,10 +292,37 @@ class Rollout:
         self.say(f"{what.called} runs as job {job_id}")
         return Started(self.job, job_id, what.called, savepoint)
 
-    def _stop(self, job_id: str) -> str:
+    def _stop(self, job_id: str, trigger: str) -> str:
         self.say(f"stopping job {job_id} with a savepoint")
-        path = self.jobmanager.stop(job_id, self.directory)
+        path = self.jobmanager.stop(job_id, self.directory, trigger=trigger)
         self.record.stopped(job_id, path)
+        self.say(f"stopped; its state is {path}")
+        return path
+
+    def _left(self, job_id: str, trigger: str, error: BaseException) -> str | None:
+        """Return the savepoint that a job ended with though waiting for it was cut off.
+
+        None where the job goes on, or where that stays unknown; the error then says so.
+        """
+        if isinstance(error, SdpError) and not isinstance(error, (JobFailed, Unreachable)):
+            return None
+        self.say(f"asking what became of the savepoint of job {job_id}, for up to {_LATE_S:g} s")
+        try:
+            path = self.jobmanager.savepoint_path(job_id, trigger, timeout=_LATE_S)
+        except SdpError:
+            return None
+        if path is None:
+            ask = f"GET /jobs/{job_id}/savepoints/{trigger}"
+            known = (
+                f"if job {job_id} has ended meanwhile, {ask} gives the path of its state: "
+                f"sdp run {self.job} --savepoint PATH"
+            )
+            self.say(known)
+            if isinstance(error, SdpError):
+                error.hint = f"{error.hint}; {known}".lstrip("; ")
+            return None
+        with contextlib.suppress(OSError):
+            self.record.stopped(job_id, path)
         self.say(f"stopped; its state is {path}")
         return path
 
@@ -281,7 +331,8 @@ class Rollout:
         until = time.monotonic() + _CANCEL_S
         for known in self.jobmanager.jobs():
             if known.name == self.job and not known.done:
-                self.jobmanager.cancel(known.id)
+                with contextlib.suppress(SdpError):  # one that has just ended
+                    self.jobmanager.cancel(known.id)
         while self.running is not None and time.monotonic() < until:
             time.sleep(_POLL_S)
 

@@ -185,15 +185,16 @@ class _SessionCluster(_Cluster):
         self.running = tuple(self._look())
 
     def _look(self) -> Iterator[Running]:
-        from sdp_kernel.deploy.script_mark import SCRIPT  # noqa: PLC0415
+        from sdp_kernel.deploy.script_mark import CONFIG, FUNCTIONS, SCRIPT  # noqa: PLC0415
         from sdp_kernel.repository.drift import Running, operators_of  # noqa: PLC0415
 
         for job in self._jobmanager.jobs():
             if not job.done:
                 with contextlib.suppress(SdpError):  # one that has just ended
-                    script = self._jobmanager.settings(job.id).get(SCRIPT)
+                    marks = self._jobmanager.settings(job.id)
+                    script, config, functions = map(marks.get, (SCRIPT, CONFIG, FUNCTIONS))
                     lines = operators_of(self._jobmanager.plan(job.id))
-                    yield Running(job.id, job.name, job.state, script, lines)
+                    yield Running(job.id, job.name, job.state, script, lines, config, functions)
 
     def edge(self, job: CommittedJob) -> Edge:
         from sdp_kernel.deploy.script_mark import script_hash  # noqa: PLC0415

@@ -1,11 +1,18 @@
-"""Rolling a job back in a real repository, and what is written down of its runs."""
+"""Rolling a job back in a real repository, what is written down of its runs, and what is cut off on the way."""
 
+import json
+
+import httpx
 import pytest
 
 import sdp_kernel
-from sdp_kernel.errors import ReadOnly, RepositoryError, UsageError
+from sdp_kernel.deploy import session_cluster
+from sdp_kernel.errors import JobFailed, ReadOnly, RepositoryError, UsageError
+from sdp_kernel.flink.jobs import JobManager
+from sdp_kernel.repository import rollout
 from sdp_kernel.repository.git import Repository
 from sdp_kernel.repository.rollback import plan_rollback
+from sdp_kernel.repository.rollout import Rollout
 from sdp_kernel.repository.run_record import RunRecord, What
 from sdp_kernel.repository.versions import committed
 from tests.repositories import git, make_work, write
@@ -210,3 +217,140 @@ def test_jobs_on_kubernetes_are_left_to_the_commands_for_them(tmp_path, call, op
 def test_an_upgrade_takes_its_state_from_the_job_that_runs(tmp_path):
     with workbench(tmp_path, READ_ONLY) as wb, pytest.raises(UsageError, match="takes its state"):
         wb.run_job("j", upgrade=True, savepoint="/s")
+
+
+class Flink:
+    """A session cluster's REST interface whose answers can be cut off; ``jobs`` are state and what started them.
+
+    ``cut`` is raised by the first request for what becomes of a savepoint, while Flink finishes it.
+    """
+
+    def __init__(self, cut=None, *, ends=True):
+        self.jobs = {}
+        self.cut, self.ends = cut, ends
+        self.trigger = None
+
+    def __call__(self, request):
+        method, parts = request.method, request.url.path.strip("/").split("/")
+        if parts == ["jobs", "overview"]:
+            listed = [
+                {"jid": job, "name": "j", "state": state, "start-time": 1, "duration": 1}
+                for job, (state, _) in self.jobs.items()
+            ]
+            return httpx.Response(200, json={"jobs": listed})
+        if parts == ["jars", "upload"]:
+            return httpx.Response(200, json={"filename": "/x/1.jar"})
+        if parts[-1] == "run":
+            job = f"job{len(self.jobs)}"
+            self.jobs[job] = ("RUNNING", json.loads(request.read()))
+            return httpx.Response(200, json={"jobid": job})
+        if parts[-1] == "stop":
+            self.trigger = json.loads(request.read())["triggerId"]
+            if self.ends:
+                self.jobs[parts[1]] = ("FINISHED", self.jobs[parts[1]][1])
+            return httpx.Response(202, json={"request-id": self.trigger})
+        if "savepoints" in parts:
+            assert parts[-1] == self.trigger
+            if self.cut is not None:
+                cut, self.cut = self.cut, None
+                raise cut
+            status = {"status": {"id": "IN_PROGRESS"}}
+            if self.ends:
+                status = {"status": {"id": "COMPLETED"}, "operation": {"location": "file:/s/1"}}
+            return httpx.Response(200, json=status)
+        if method == "DELETE":
+            return httpx.Response(200, json={})
+        if parts[-1] == "status":
+            return httpx.Response(200, json={"status": self.jobs[parts[1]][0]})
+        return httpx.Response(200, json={"vertices": [{"tasks": {"RUNNING": 1}}]})
+
+    def running(self):
+        return [(job, body) for job, (state, body) in self.jobs.items() if state == "RUNNING"]
+
+
+@pytest.fixture
+def rolling(tmp_path, monkeypatch):
+    monkeypatch.setattr(session_cluster, "_STEADY_S", 0.01)
+    monkeypatch.setattr(session_cluster, "_TURN_S", 0.01)
+    monkeypatch.setattr(rollout, "_LATE_S", 0.3)
+    said = []
+
+    def rolling(flink):
+        jobmanager = JobManager("http://test", transport=httpx.MockTransport(flink))
+        made = Rollout(jobmanager, RunRecord(tmp_path, "local", "j"), say=said.append)
+        made.said = said
+        made.start(ONE)
+        return made
+
+    return rolling
+
+
+def test_an_upgrade_that_is_interrupted_while_the_job_stops_starts_the_old_version_again(rolling):
+    flink = Flink(KeyboardInterrupt())
+    made = rolling(flink)
+    with pytest.raises(KeyboardInterrupt):
+        made.upgrade(TWO)
+    ((job, body),) = flink.running()
+    assert body["programArgsList"] == ["--script", "one"]
+    assert body["savepointPath"] == "file:/s/1"
+    assert made.record.what(job) == ONE
+    assert made.record.savepoint_of(ONE) == "file:/s/1"
+
+
+def test_a_savepoint_that_took_too_long_and_then_ends_is_taken_up_by_the_old_version(rolling, monkeypatch):
+    flink = Flink()
+    made = rolling(flink)
+
+    def late(job_id, directory, *, trigger):
+        made.jobmanager._call("POST", f"/jobs/{job_id}/stop", json={"triggerId": trigger})
+        raise JobFailed("the savepoint has not ended within 120 s", job_id=job_id)
+
+    monkeypatch.setattr(made.jobmanager, "stop", late)
+    with pytest.raises(
+        JobFailed, match=r"was not changed to HEAD \(2\): the savepoint has not ended"
+    ) as caught:
+        made.upgrade(TWO)
+    ((job, body),) = flink.running()
+    assert f"runs again from the state it left, as job {job}" in caught.value.hint
+    assert body["savepointPath"] == "file:/s/1"
+
+
+def test_a_poll_that_fails_does_not_stop_an_upgrade(rolling):
+    flink = Flink(httpx.ReadTimeout("slow"))
+    made = rolling(flink)
+    made.upgrade(TWO)
+    ((_, body),) = flink.running()
+    assert body["programArgsList"] == ["--script", "two"]
+
+
+def test_a_savepoint_that_never_ends_leaves_the_job_and_says_how_to_ask_for_it(rolling):
+    flink = Flink(ends=False)
+    made = rolling(flink)
+    flink.cut = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        made.upgrade(TWO)
+    assert [job for job, _ in flink.running()] == ["job0"]
+    assert f"GET /jobs/job0/savepoints/{flink.trigger}" in made.said[-1]
+
+
+def test_a_stop_that_is_interrupted_writes_down_where_the_state_is(rolling):
+    made = rolling(Flink(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        made.stop()
+    assert made.record.savepoint_of(ONE) == "file:/s/1"
+    assert made.running is None
+
+
+def test_an_upgrade_to_another_configuration_is_one(rolling):
+    flink = Flink()
+    made = rolling(flink)
+    four = What("j", "HEAD (4)", "4" * 40, "one", {"a": "b", "parallelism.default": "4"})
+    assert made.upgrade(ONE).job_id == "job0"
+    started = made.upgrade(four)
+    assert started.savepoint == "file:/s/1"
+    ((_, body),) = flink.running()
+    assert body["flinkConfiguration"]["parallelism.default"] == "4"
+    back = made.back(ONE)
+    assert back.savepoint == "file:/s/1"
+    ((_, body),) = flink.running()
+    assert "parallelism.default" not in body["flinkConfiguration"]
