@@ -1,4 +1,4 @@
-"""The final table of a changelog, and how two of them differ.
+"""A job's final table, and how two of them differ.
 
 Used wherever two runs of a job are compared: a shadow run, a job's test. How a difference is shown
 is in :mod:`sdp_kernel.repository.tables_view`.
@@ -7,9 +7,10 @@ is in :mod:`sdp_kernel.repository.tables_view`.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -17,16 +18,16 @@ from sdp_kernel.flink.script import identifier
 from sdp_kernel.repository import tables_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from sdp_kernel.flink.session import Session
 
     Row = tuple[Hashable, ...]
 
-_Value = TypeVar("_Value")
 _SHOWN = 10
-#: Digits that count of a DOUBLE and of a FLOAT: sums come out a little different in another order.
-_DOUBLE_DIGITS, _FLOAT_DIGITS = 12, 6
+#: By how much of their size DOUBLEs and FLOATs may differ, half of their twelfth and sixth digit: sums come
+#: out a little different in another order.
+_OF_DOUBLE, _OF_FLOAT = 5e-12, 5e-6
 #: Of an upsert table, changes of one key are folded in Flink, many at a time, and not sent one by one.
 _BUNDLED = {
     "table.exec.mini-batch.enabled": "true",
@@ -46,25 +47,6 @@ class FinalTable:
     def columns(self) -> tuple[str, ...]:
         """The columns' names, in order."""
         return tuple(self.data.column_names)
-
-
-def fold(changes: Iterable[tuple[Hashable | None, _Value | None]]) -> list[_Value]:
-    """Fold changes into the rows that are left, in the order their keys came first.
-
-    Parameters
-    ----------
-    changes
-        ``(key, row)`` as in an upsert topic: a row takes the place of the one with its key, and None
-        takes that away. Without a key (None) a row is one more.
-    """
-    kept: dict[object, _Value] = {}
-    for key, row in changes:
-        place: object = object() if key is None else ("key", key)
-        if row is None:
-            kept.pop(place, None)
-        else:
-            kept[place] = row
-    return list(kept.values())
 
 
 class Reading:
@@ -143,6 +125,8 @@ class TableDiff:
         Those with one key and other values; none where there is no key.
     columns_old, columns_new
         Columns that only one of them has.
+    types
+        Of columns that both have, those whose types are not the same: (old, new) by name.
     notes
         What else should be known.
     """
@@ -159,14 +143,14 @@ class TableDiff:
     first_new: pa.Table = field(repr=False)
     columns_old: tuple[str, ...] = ()
     columns_new: tuple[str, ...] = ()
+    types: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:
-        """Whether the tables are not the same, columns included."""
-        return bool(
-            self.only_old or self.only_new or self.changed.count or self.columns_old or self.columns_new
-        )
+        """Whether the tables are not the same, columns and their types included."""
+        rows = self.only_old or self.only_new or self.changed.count
+        return bool(rows or self.columns_old or self.columns_new or self.types)
 
     def masked(self, mask: Callable[[pa.Table], pa.Table]) -> TableDiff:
         """Return it with the rows it shows masked; what differs was found before."""
@@ -200,7 +184,8 @@ def diff(
 ) -> TableDiff:
     """Compare two final tables: by key where both have the same, else as multisets of rows.
 
-    Numbers of DOUBLE and FLOAT are equal where twelve and six digits are: a sum depends on the order.
+    Numbers of DOUBLE and FLOAT are equal where they differ by no more than 5e-12 and 5e-6 of their size: a
+    sum depends on the order of its numbers.
 
     Parameters
     ----------
@@ -215,17 +200,18 @@ def diff(
         words = [", ".join(key) or "none" for key in (old.key, new.key)]
         notes.append(f"the keys are not the same: {words[0]} and {words[1]}; rows are compared as a whole")
         key = ()
-    keyed = _by_key(rows, [common.index(name) for name in key if name in common]) if key else None
+    within = [max(*both) for both in zip(_tolerances(ours), _tolerances(theirs), strict=True)]
+    keyed = _by_key(rows, [common.index(name) for name in key if name in common], within) if key else None
     if key and keyed is None:
         notes.append(f"{', '.join(key)} does not tell the rows apart; they are compared as a whole")
         key = ()
-    before, after, pairs = keyed if keyed is not None else _as_multisets(rows)
-    differing = [(i, j) for i, j in pairs if rows[0][i] != rows[1][j]]
+    before, after, pairs = keyed if keyed is not None else _as_multisets(rows, within)
+    differing = [(i, j) for i, j in pairs if not _alike(rows[0][i], rows[1][j], within)]
     columns = Counter(
         name
         for i, j in differing
-        for name, a, b in zip(common, rows[0][i], rows[1][j], strict=True)
-        if a != b
+        for name, a, b, tolerance in zip(common, rows[0][i], rows[1][j], within, strict=True)
+        if not _close(a, b, tolerance)
     )
     first = differing[:shown]
     return TableDiff(
@@ -246,39 +232,115 @@ def diff(
         first_new=_take(new.data, after[:shown]),
         columns_old=tuple(name for name in old.columns if name not in common),
         columns_new=tuple(name for name in new.columns if name not in common),
+        types=_types(ours.schema, theirs.schema),
         notes=tuple(notes),
     )
 
 
+def _types(old: pa.Schema, new: pa.Schema) -> dict[str, tuple[str, str]]:
+    """Return the types of columns that differ; whether a value inside may be null is no difference."""
+    found = {}
+    for before, after in zip(old, new, strict=True):
+        names = [str(one.type).replace(" not null", "") for one in (before, after)]
+        if names[0] != names[1] and not any(pa.types.is_null(one.type) for one in (before, after)):
+            found[before.name] = (names[0], names[1])
+    return found
+
+
 def _by_key(
-    rows: tuple[Sequence[Row], Sequence[Row]], places: Sequence[int]
+    rows: tuple[Sequence[Row], Sequence[Row]], places: Sequence[int], within: Sequence[float]
 ) -> tuple[list[int], list[int], list[tuple[int, int]]] | None:
     """Return rows only in the one, only in the other, and pairs of one key; None if keys are not unique."""
-    by_key = [{tuple(row[place] for place in places): number for number, row in enumerate(side)}
-              for side in rows]  # fmt: skip
-    if any(len(found) < len(side) for found, side in zip(by_key, rows, strict=True)):
+    old, new = ([tuple(row[place] for place in places) for row in side] for side in rows)
+    if any(len(set(keys)) < len(keys) for keys in (old, new)):
         return None
-    before, after = by_key
-    return (
-        [number for key, number in before.items() if key not in after],
-        [number for key, number in after.items() if key not in before],
-        [(number, after[key]) for key, number in before.items() if key in after],
-    )
+    return _as_multisets((old, new), [within[place] for place in places])
 
 
 def _as_multisets(
-    rows: tuple[Sequence[Row], Sequence[Row]],
+    rows: tuple[Sequence[Row], Sequence[Row]], within: Sequence[float]
 ) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """Return rows only in the one, only in the other, and pairs: the equal, and of the others the close."""
     left: dict[Row, list[int]] = {}
-    for number, row in enumerate(rows[1]):
+    for number, row in reversed(list(enumerate(rows[1]))):
         left.setdefault(row, []).append(number)
     before, pairs = [], []
     for number, row in enumerate(rows[0]):
         if left.get(row):
-            pairs.append((number, left[row].pop(0)))
+            pairs.append((number, left[row].pop()))
         else:
             before.append(number)
-    return before, sorted(number for numbers in left.values() for number in numbers), pairs
+    after = [number for numbers in left.values() for number in numbers]
+    close = list(_close_pairs(rows, before, after, within))
+    ours, theirs = ({pair[side] for pair in close} for side in (0, 1))
+    return (
+        [number for number in before if number not in ours],
+        sorted(number for number in after if number not in theirs),
+        sorted([*pairs, *close]),
+    )
+
+
+def _close_pairs(
+    rows: tuple[Sequence[Row], Sequence[Row]],
+    before: Sequence[int],
+    after: Sequence[int],
+    within: Sequence[float],
+) -> Iterator[tuple[int, int]]:
+    """Pair rows that are equal but for the last digits of their numbers, each with the first that is left."""
+    ours, theirs = _by_rest(rows[0], before), _by_rest(rows[1], after)
+    for rest, candidates in theirs.items():
+        place = _telling(candidates)
+        left = sorted((numbers[place], number) for numbers, number in candidates)
+        for value, number in sorted((numbers[place], number) for numbers, number in ours.get(rest, ())):
+            margin = 0.0 if math.isinf(value) else 2 * max(within) * abs(value)
+            at = bisect_left(left, (value - margin, -1))
+            while at < len(left) and left[at][0] <= value + margin:
+                if _alike(rows[0][number], rows[1][left[at][1]], within):
+                    yield number, left.pop(at)[1]
+                    break
+                at += 1
+
+
+def _by_rest(rows: Sequence[Row], numbers: Sequence[int]) -> dict[Hashable, list[tuple[list[float], int]]]:
+    """Group rows that have floating-point numbers by all that they have beside these."""
+    found: dict[Hashable, list[tuple[list[float], int]]] = {}
+    for number in numbers:
+        rest, values = _apart(rows[number])
+        if values:
+            found.setdefault(rest, []).append((values, number))
+    return found
+
+
+def _telling(candidates: Sequence[tuple[list[float], int]]) -> int:
+    """Return which of the numbers tells the most rows apart, so that few are compared with each."""
+    counts = [len({values[at] for values, _ in candidates}) for at in range(len(candidates[0][0]))]
+    return counts.index(max(counts))
+
+
+def _apart(value: Hashable) -> tuple[Hashable, list[float]]:
+    """Return a value with its floating-point numbers taken out, and these in order."""
+    if isinstance(value, float):
+        return (float,), [value]
+    if not isinstance(value, tuple):
+        return value, []
+    parts = [_apart(inner) for inner in value]
+    return tuple(rest for rest, _ in parts), [number for _, numbers in parts for number in numbers]
+
+
+def _alike(old: Row, new: Row, within: Sequence[float]) -> bool:
+    return old == new or all(map(_close, old, new, within))
+
+
+def _close(old: Hashable, new: Hashable, tolerance: float) -> bool:
+    if isinstance(old, float) and isinstance(new, float):
+        return math.isclose(old, new, rel_tol=tolerance)
+    if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+        return all(_close(a, b, tolerance) for a, b in zip(old, new, strict=True))
+    return old == new
+
+
+def _tolerances(table: pa.Table) -> list[float]:
+    return [_OF_FLOAT if pa.types.is_float32(column.type) else _OF_DOUBLE for column in table.schema]
 
 
 def _take(table: pa.Table, numbers: Sequence[int]) -> pa.Table:
@@ -291,20 +353,19 @@ def _rows(table: pa.Table) -> list[Row]:
         return [()] * table.num_rows
     columns = []
     for field_, column in zip(table.schema, table.columns, strict=True):
-        digits = _FLOAT_DIGITS if pa.types.is_float32(field_.type) else _DOUBLE_DIGITS
         plain = not (pa.types.is_nested(field_.type) or pa.types.is_floating(field_.type))
         values = column.to_pylist()
         is_map = pa.types.is_map(field_.type)
-        columns.append(values if plain else [_comparable(value, digits, is_map=is_map) for value in values])
+        columns.append(values if plain else [_comparable(value, is_map=is_map) for value in values])
     return list(zip(*columns, strict=True))
 
 
-def _comparable(value: Any, digits: int, *, is_map: bool = False) -> Hashable:
+def _comparable(value: Any, *, is_map: bool = False) -> Hashable:
     if isinstance(value, float):
-        return "NaN" if math.isnan(value) else float(f"{value:.{digits}g}")
+        return "NaN" if math.isnan(value) else value
     if isinstance(value, dict):
-        return tuple((name, _comparable(inner, digits)) for name, inner in value.items())
+        return tuple((name, _comparable(inner)) for name, inner in value.items())
     if isinstance(value, (list, tuple)):
-        values = [_comparable(inner, digits) for inner in value]
-        return frozenset(values) if is_map else tuple(values)
+        values = [_comparable(inner) for inner in value]
+        return tuple(sorted(values, key=lambda entry: repr(entry[0])) if is_map else values)  # type: ignore[index]
     return value  # type: ignore[no-any-return]

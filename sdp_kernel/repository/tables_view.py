@@ -67,6 +67,7 @@ def plain(diff: TableDiff) -> dict[str, Any]:
         "changed": {"count": diff.changed.count, "columns": dict(diff.changed.columns), "first": changed},
         "columns_only_old": list(diff.columns_old),
         "columns_only_new": list(diff.columns_new),
+        "types": {name: {"old": old, "new": new} for name, (old, new) in diff.types.items()},
         "notes": list(diff.notes),
     }
     return dict(json.loads(json.dumps(found, default=_as_json)))
@@ -92,7 +93,8 @@ def _verdict(diff: TableDiff) -> str:
         (diff.only_new, f"only in {new}"),
     ]
     said = ", ".join(f"{count:,} {words}" for count, words in counts if count)
-    return f"{said or 'other columns'}; {_count(diff.same, 'row')} the same"
+    others = "other columns" if diff.columns_old or diff.columns_new else "other types"
+    return f"{said or others}; {_count(diff.same, 'row')} the same"
 
 
 def _count(number: int, what: str) -> str:
@@ -104,6 +106,7 @@ def _notes(diff: TableDiff) -> list[str]:
     for label, names in zip(diff.labels, (diff.columns_old, diff.columns_new), strict=True):
         if names:
             found.append(f"columns only in {label}: {', '.join(names)}")
+    found += [f"the type of {name}: {' → '.join(types)}" for name, types in diff.types.items()]
     if diff.changed.columns:
         each = ", ".join(f"{name} in {count:,}" for name, count in diff.changed.columns.items())
         found.append(f"values changed: {each}")

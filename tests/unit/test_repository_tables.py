@@ -1,7 +1,8 @@
-"""Final tables: the fold of changes, and what a difference says."""
+"""Final tables: what a difference says."""
 
 import datetime as dt
 import json
+import math
 from collections import Counter
 from decimal import Decimal
 
@@ -10,19 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdp_kernel.repository.tables import FinalTable, diff, fold
-
-KEYS = st.none() | st.integers(0, 4)
-VALUES = st.none() | st.integers(0, 3)
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(KEYS, VALUES)))
-def test_a_fold_keeps_the_last_row_of_each_key_and_every_row_without_one(changes):
-    last = {key: value for key, value in changes if key is not None}
-    expected = Counter(value for value in last.values() if value is not None)
-    expected += Counter(value for key, value in changes if key is None and value is not None)
-    assert Counter(fold(changes)) == expected
+from sdp_kernel.repository.tables import FinalTable, diff
 
 
 def table(rows, key=()):
@@ -109,6 +98,47 @@ def test_sums_that_differ_in_their_last_digits_are_equal_and_others_are_not():
     assert not diff("t", old, new).differs
     assert diff("t", old, table([{"v": 0.3000001}])).differs
     assert not diff("t", table([{"v": float("nan")}]), table([{"v": float("nan")}])).differs
+
+
+AT_A_BOUNDARY = 1.0000000000049999, 1.0000000000050004  # a few ulp apart, with other twelfth digits
+
+
+@pytest.mark.parametrize("key", [(), ("id",), ("v",)])
+def test_numbers_a_few_ulp_apart_are_equal_wherever_they_lie(key):
+    old = [{"id": n, "v": n + AT_A_BOUNDARY[0], "all": [AT_A_BOUNDARY[0]]} for n in range(3)]
+    new = [{"id": n, "v": n + AT_A_BOUNDARY[1], "all": [AT_A_BOUNDARY[1]]} for n in range(3)]
+    found = diff("t", table(old, key), table(new[::-1], key))
+    assert (found.differs, found.same) == (False, 3)
+
+
+NUMBERS = st.floats(1e-9, 1e9) | st.floats(-1e9, -1e-9) | st.sampled_from([0.0, math.inf, -math.inf])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("ab"), NUMBERS), min_size=1), st.randoms())
+def test_rows_pair_up_however_their_last_digits_and_order_are(pairs, random):
+    old = [{"k": key, "v": value} for key, value in pairs]
+    new = [{"k": key, "v": math.nextafter(value, 1.0) if value and math.isfinite(value) else value}
+           for key, value in pairs]  # fmt: skip
+    random.shuffle(new)
+    assert not diff("t", table(old), table(new)).differs
+
+
+def test_each_row_pairs_with_one_alone():
+    low, high = AT_A_BOUNDARY
+    found = diff("t", table([{"v": low}, {"v": low}, {"v": 2.0}]), table([{"v": high}, {"v": 2.1}]))
+    assert (found.same, found.only_old, found.only_new) == (1, 2, 1)
+
+
+def test_other_types_of_a_column_are_a_difference():
+    found = diff("t", table([{"v": 1}, {"v": 0}]), table([{"v": True}, {"v": False}]))
+    assert found.differs
+    assert found.types == {"v": ("int64", "bool")}
+    assert found.to_text().splitlines() == [
+        "t: other types; 2 rows the same",
+        "  the type of v: int64 → bool",
+    ]
+    assert found.to_json()["types"] == {"v": {"old": "int64", "new": "bool"}}
 
 
 def test_maps_are_equal_in_any_order_and_lists_are_not():
