@@ -22,7 +22,7 @@ from sdp_kernel.lint_rules import RULES
 def lint(jobs: tuple[str, ...], repository: Path | None, *, listed: bool, as_json: bool) -> None:
     """Look over JOBS, or all, by their text. Exits with 1 where a finding is an error.
 
-    What only a plan or a run shows is found by %promote.
+    A job that cannot be read is an error too. What only a plan or a run shows is found by %promote.
     """
     if listed:
         click.echo(_rules(as_json=as_json))
@@ -36,7 +36,7 @@ def lint(jobs: tuple[str, ...], repository: Path | None, *, listed: bool, as_jso
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         lines = [
-            f"{job}: {one.severity} {one.code} {one.message} — {one.fix}"
+            " ".join(filter(None, [f"{job}: {one.severity}", one.code, one.message, "—", one.fix]))
             for job, findings in found.items()
             for one in findings
         ]

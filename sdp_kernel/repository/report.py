@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sdp_kernel.errors import RepositoryError, UsageError
+from sdp_kernel.errors import RepositoryError, SdpError, UsageError
 from sdp_kernel.flink.script import split
 from sdp_kernel.repository import job as jobs
 from sdp_kernel.repository.notation import untemplate
@@ -75,7 +75,10 @@ def evidence_of(root: Path, job: str) -> JobEvidence:
     if not module.is_file():
         known = ", ".join(jobs.names(root)) or "none"
         raise UsageError(f"{root} has no job {job}: there is no terraform/{job}.tf", hint=f"jobs: {known}")
-    files = tuple(_FILE.findall(module.read_text(encoding="utf-8")))
+    try:
+        files = tuple(_FILE.findall(module.read_text(encoding="utf-8")))
+    except UnicodeDecodeError:
+        return JobEvidence(job, (), None, f"terraform/{job}.tf is not UTF-8")
     path = root / "sql" / "jobs" / f"{job}.receipt.json"
     if not path.is_file():
         return JobEvidence(job, files, None, "it has no receipt: it was not promoted from a cell")
@@ -87,10 +90,24 @@ def evidence_of(root: Path, job: str) -> JobEvidence:
     missing = [file for file in files if not (root / file).is_file()]
     if missing:
         return JobEvidence(job, files, receipt, f"{', '.join(missing)} is not there")
-    text = "\n".join(untemplate((root / file).read_text(encoding="utf-8")) for file in files)
-    actual = [hashlib.sha256(found.text.encode()).hexdigest() for found in split(text)]
+    texts = {file: _text(root / file) for file in files}
+    spoilt = [file for file, text in texts.items() if text is None]
+    if spoilt:
+        return JobEvidence(job, files, receipt, f"{', '.join(spoilt)} is not UTF-8")
+    try:
+        found = split("\n".join(untemplate(text or "") for text in texts.values()))
+    except SdpError as error:
+        return JobEvidence(job, files, receipt, f"its SQL cannot be read: {error.message}")
+    actual = [hashlib.sha256(statement.text.encode()).hexdigest() for statement in found]
     changed = None if actual == expected else "its SQL was changed after it was promoted"
     return JobEvidence(job, files, receipt, changed)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def changed_jobs(root: Path, since: str) -> tuple[str, ...]:

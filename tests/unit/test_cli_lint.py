@@ -84,3 +84,41 @@ def test_a_job_that_is_not_there_is_named(repository):
     done = CliRunner().invoke(main, ["lint", "many"])
     assert done.exit_code != 0
     assert "has no job many" in f"{done.output}{done.exception}"
+
+
+@pytest.fixture
+def with_another(repository, tmp_path):
+    """A function that writes a job ``bad`` beside ``few``, with the bytes of its INSERT's file."""
+
+    def make(content):
+        repository("INSERT INTO out SELECT id FROM trades LIMIT 3")
+        call = render.terraform(
+            "bad", module_source="./modules/flink/sql-job", session_cluster="dev",
+            files=["sql/jobs/bad.sql"], arguments={}, aliases=[],
+        )  # fmt: skip
+        write(tmp_path, "terraform/bad.tf", call)
+        (tmp_path / "sql/jobs/bad.sql").write_bytes(content)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"-- nothing yet\n", "sql/jobs/bad.sql has no statement"),
+        ("INSERT INTO out SELECT 'Zürich';\n".encode("latin-1"), "sql/jobs/bad.sql"),
+        (b"INSERT INTO out SELECT 'open;\n", "never closed"),
+    ],
+)
+def test_a_job_that_cannot_be_read_fails_alone_and_is_named(with_another, content, says):
+    with_another(content)
+    code, output = run()
+    bad, few = output.splitlines()
+    assert code == 1
+    assert bad.startswith("bad: error ")
+    assert says in bad
+    assert few.startswith("few: warning SDP001")
+    assert run("few")[0] == 0
+    told = json.loads(run("--json")[1])
+    assert [(one["code"], one["severity"]) for one in told["bad"]] == [("", "error")]
+    assert len(told["few"]) == 1

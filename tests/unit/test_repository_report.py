@@ -45,6 +45,15 @@ def test_a_receipt_proves_the_files_it_was_made_of(tmp_path):
     [
         (lambda root: (root / "sql/tables/t.sql").write_text("CREATE TABLE t (a BIGINT);"), "changed after"),
         (lambda root: (root / "sql/tables/t.sql").unlink(), "sql/tables/t.sql is not there"),
+        (
+            lambda root: (root / "sql/tables/t.sql").write_bytes(b"SELECT '\xfc';"),
+            "sql/tables/t.sql is not UTF-8",
+        ),
+        (
+            lambda root: (root / "terraform/totals.tf").write_bytes(b"# \xfc"),
+            "terraform/totals.tf is not UTF-8",
+        ),
+        (lambda root: (root / "sql/tables/t.sql").write_text("SELECT 'x"), "its SQL cannot be read"),
         (lambda root: (root / "sql/jobs/totals.receipt.json").unlink(), "no receipt"),
         (lambda root: (root / "sql/jobs/totals.receipt.json").write_text("[1"), "cannot be read"),
         (lambda root: (root / "sql/jobs/totals.receipt.json").write_text("[1]"), "cannot be read"),

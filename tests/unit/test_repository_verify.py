@@ -114,6 +114,8 @@ def change_receipt(change):
         (change_receipt(lambda r: r.update(job="other")), "receipt", "it is of the job other"),
         (lambda root: write(root, "sql/tables/orders.sql", f"{TABLE};\n-- x\n"), "files", "sql/tables/orders.sql was changed"),
         (lambda root: (root / "sql/tables/orders.sql").unlink(), "files", "sql/tables/orders.sql is not there"),
+        (lambda root: (root / "sql/tables/orders.sql").write_bytes(b"-- \xfc\n"), "statements", "sql/tables/orders.sql is not UTF-8"),
+        (lambda root: (root / f"terraform/{JOB}.tf").write_bytes(b"# \xfc"), "statements", f"terraform/{JOB}.tf is not UTF-8"),
         (lambda root: write(root, receipts.plan_path_of(JOB), "{}"), "files", "plan.json was changed"),
         (change_receipt(lambda r: r["files"].update({"../x": "0" * 64})), "files", "../x is outside the repository"),
         (change_receipt(lambda r: r["files"].pop("sql/tables/orders.sql")), "files", "the receipt does not know it"),
@@ -214,6 +216,14 @@ def test_a_job_that_does_not_run_from_the_repository_fails(root):
 
     found = on_flink(root, prove=prove)
     assert "from the repository alone: Table `orders` was not found" in message(found, "plan")
+    assert found.failed
+
+
+def test_a_job_without_a_statement_fails(root):
+    for path in ("sql/tables/orders.sql", f"sql/jobs/{JOB}.sql"):
+        write(root, path, "-- later\n")
+    found = on_flink(root)
+    assert f"sql/jobs/{JOB}.sql has no statement" in message(found, "plan")
     assert found.failed
 
 
