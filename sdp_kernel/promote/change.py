@@ -22,6 +22,7 @@ from sdp_kernel.promote.module_block import merged
 from sdp_kernel.promote.slice import clean_session, setting_of
 from sdp_kernel.repository import job as jobs
 from sdp_kernel.repository import state
+from sdp_kernel.repository.guard import check_planned
 from sdp_kernel.repository.meaning import steps
 from sdp_kernel.repository.state import Compatibility, Version
 
@@ -167,8 +168,10 @@ def version(session: Session, statements: Sequence[str], config: Mapping[str, st
     Raises
     ------
     SdpError
-        A statement does not run there, or there is no compiled plan, with the reason.
+        A statement before the last would do more than declare, or does not run there; or there is no
+        compiled plan, with the reason.
     """
+    check_planned(statements)
     with clean_session(session) as clean:
         for text in statements[:-1]:
             clean.runner().text(text)

@@ -13,6 +13,7 @@ from sdp_kernel.flink.script import split
 from sdp_kernel.promote import functions, render
 from sdp_kernel.promote.slice import Slice, clean_session, explain
 from sdp_kernel.repository import notation
+from sdp_kernel.repository.guard import check_planned
 from sdp_kernel.settings import quote
 
 if TYPE_CHECKING:
@@ -165,7 +166,10 @@ def prove(session: Session, statements: Sequence[str]) -> tuple[str, dict[str, A
     ------
     SliceError
         A statement does not run there.
+    UsageError
+        One before the last would do more than declare; nothing has been carried out.
     """
+    check_planned(statements)
     with clean_session(session) as clean:
         for text in statements[:-1]:
             _run(clean, text)

@@ -13,6 +13,7 @@ from sdp_kernel.flink.script import significant
 from sdp_kernel.kafka.cluster import Cluster
 from sdp_kernel.kafka.offsets import window
 from sdp_kernel.repository.retarget import Change
+from sdp_kernel.repository.testing.options import without_registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +28,16 @@ _OF_READING = re.compile(
     r"scan\.(startup|bounded)\..*|source\.monitor-interval"
     r"|properties\.(group\.id|group\.instance\.id|auto\.offset\.reset|commit\.offsets\.on\.checkpoint)"
 )
-#: What a sink says of where it writes; transactions of the job's own prefix would be fenced off.
+#: What a sink says of where it writes; transactions of the job's own prefix would be fenced off, and a
+#: schema would be registered under the job's own subject.
 _OF_WRITING = re.compile(
     r"topic-pattern|scan\.(startup|bounded)\..*|properties\.(group\.id|transactional\.id)"
     r"|sink\.(delivery-guarantee|transactional-id-prefix|transaction-naming-strategy|partitioner)"
+    r"|.*\.subject"
 )
 _CHANGES = "debezium-json"
+#: What is read to its end, or only looked up: nothing is left on another's side.
+_ENDS = ("filesystem", "jdbc", "rest-lookup")
 _DATAGEN_ROWS = "number-of-rows"
 
 
@@ -87,6 +92,8 @@ class Reach:
         ------
         TopicNotFound, TopicError, BrokerUnreachable
             Its topic cannot be asked for offsets.
+        UsageError
+            Its connector may have no end, or leave a trace on the side that it reads from.
         """
         gone: dict[str, str | None] = {
             option: None for option in table.options if _OF_READING.fullmatch(option)
@@ -96,10 +103,15 @@ class Reach:
         if table.connector == "datagen":
             self._note(f"{table.name} is made at random (datagen): each version reads other rows")
             return Change({_DATAGEN_ROWS: table.options.get(_DATAGEN_ROWS, str(self.records))})
-        if table.connector != "filesystem":
-            self._note(
-                f"{table.name} ({table.connector or 'no connector'}) is read as it is at the time of each run"
+        if table.connector not in _ENDS:
+            kind = f"the connector {table.connector}" if table.connector else "no connector of its own"
+            raise UsageError(
+                f"{table.name} has {kind}: whether reading it ends, and what that leaves there, is not known",
+                hint="a shadow run reads kafka, upsert-kafka, filesystem, datagen, jdbc and rest-lookup; "
+                "put the source's records on a topic, and have both versions read that",
             )
+        if table.connector != "filesystem":
+            self._note(f"{table.name} ({table.connector}) is read as it is at the time of each run")
         return Change(gone)
 
     def of_sink(self, table: JobTable, topic: str, servers: str) -> Change:
@@ -116,7 +128,7 @@ class Reach:
             gone: dict[str, str | None] = {
                 option: None for option in table.options if _OF_WRITING.fullmatch(option)
             }
-            return Change({**gone, **ends, **begins})
+            return Change({**gone, **without_registry(table.options), **ends, **begins})
         own = pairs(significant(self.cluster(servers).settings.sql_fragment()))
         return Change({"connector": "kafka", "format": _CHANGES, **own, **ends, **begins}, anew=True)
 

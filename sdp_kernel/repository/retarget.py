@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.declared import pairs, read_table
 from sdp_kernel.flink.script import identifier, significant
 from sdp_kernel.flink.sources import scan
@@ -98,6 +99,11 @@ def tables(statements: Sequence[Statement]) -> tuple[JobTable, ...]:
     """Return the tables that a job's statements declare, in order, with what its last statement does.
 
     A table of the same name that is declared again takes the place of the one before.
+
+    Raises
+    ------
+    UsageError
+        A name in an ALTER or LIKE may mean several of them.
     """
     found: dict[tuple[str, ...], JobTable] = {}
     for number, statement in enumerate(statements):
@@ -111,12 +117,12 @@ def tables(statements: Sequence[Statement]) -> tuple[JobTable, ...]:
             _alter(statement, found, number)
         elif statement.kind == "DROP TABLE":
             found.pop(_name(significant(statement.text)), None)
-    read, written = _used(statements)
+    sources, sinks = _used(statements)
     return tuple(
         replace(
             table,
-            is_source=any(_same(table.parts, name) for name in read),
-            is_sink=any(_same(table.parts, name) for name in written),
+            is_source=any(same(table.parts, name) for name in sources),
+            is_sink=any(same(table.parts, name) for name in sinks),
         )
         for table in found.values()
     )
@@ -125,6 +131,11 @@ def tables(statements: Sequence[Statement]) -> tuple[JobTable, ...]:
 def written(statement: Statement) -> tuple[tuple[str, ...], ...]:
     """Return the names that an INSERT or a statement set writes to, as it writes them."""
     return tuple(_written(significant(statement.text)))
+
+
+def read(statements: Sequence[Statement]) -> frozenset[tuple[str, ...]]:
+    """Return the names that a job's last statement reads, also through its views, as they are written."""
+    return frozenset(_used(statements)[0])
 
 
 def retarget(statements: Sequence[Statement], changes: Mapping[JobTable, Change]) -> tuple[str, ...]:
@@ -150,7 +161,7 @@ def _unpartitioned(statement: Statement, names: set[tuple[str, ...]]) -> str:
     tokens = significant(statement.text)
     if statement.kind != "CREATE TABLE" or _name(tokens) not in names:
         return statement.text
-    start = next(at for at, token in _outside(tokens) if token.upper == "PARTITIONED")
+    start = next(at for at, token in outside(tokens) if token.upper == "PARTITIONED")
     end = next(at for at in range(start, len(tokens)) if tokens[at].text == ")")
     return statement.text[: tokens[start].start] + statement.text[tokens[end].end :]
 
@@ -182,13 +193,13 @@ def _with(options: Mapping[str, str]) -> str:
 
 def _created(statement: Statement, known: Mapping[tuple[str, ...], JobTable], number: int) -> JobTable:
     tokens = significant(statement.text)
-    outside = list(_outside(tokens))
-    words = [token.upper if token.kind == "word" else "" for _, token in outside]
+    outermost = list(outside(tokens))
+    words = [token.upper if token.kind == "word" else "" for _, token in outermost]
     keyed = any(a.upper == "PRIMARY" and b.upper == "KEY" for a, b in pairwise(tokens))
     options = dict(read_table(statement.text).options)
     if "LIKE" in words:
-        at = outside[words.index("LIKE")][0]
-        base = _find(known, _parts(tokens, at + 1))
+        at = outermost[words.index("LIKE")][0]
+        base = _find(known, parts_at(tokens, at + 1))
         said = " ".join(token.upper for token in tokens[at:])
         if base is not None and _includes(said, "OPTIONS"):
             options = {**base.options, **options}
@@ -218,7 +229,7 @@ def _alter(statement: Statement, found: dict[tuple[str, ...], JobTable], number:
     words = [token.upper if token.kind == "word" else "" for token in tokens]
     options, parts = dict(table.options), table.parts
     if "RENAME" in words and "TO" in words and words.index("TO") == words.index("RENAME") + 1:
-        new = _parts(tokens, words.index("TO") + 1)
+        new = parts_at(tokens, words.index("TO") + 1)
         parts = new if len(new) > 1 else (*parts[:-1], *new)
     elif "RESET" in words:
         for token in tokens[words.index("RESET") :]:
@@ -247,7 +258,7 @@ def _used(statements: Sequence[Statement]) -> tuple[set[tuple[str, ...]], set[tu
         for reference in scan(_query_of(left.pop())).references:
             if reference.parts not in read:
                 read.add(reference.parts)
-                left += [text for name, text in views.items() if _same(name, reference.parts)]
+                left += [text for name, text in views.items() if same(name, reference.parts)]
     return read, set(_written(significant(last)))
 
 
@@ -256,7 +267,7 @@ def _query_of(text: str) -> str:
     tokens = significant(text)
     if [token.upper for token in tokens[:1]] != ["CREATE"]:
         return text
-    start = next((t.end for _, t in _outside(tokens) if t.upper == "AS" and t.kind == "word"), 0)
+    start = next((t.end for _, t in outside(tokens) if t.upper == "AS" and t.kind == "word"), 0)
     return text[start:]
 
 
@@ -264,7 +275,7 @@ def _written(tokens: Sequence[Token]) -> Iterator[tuple[str, ...]]:
     words = [token.upper if token.kind == "word" else token.text for token in tokens]
     for at, word in enumerate(words):
         if word == "INSERT" and words[at + 1 : at + 2] in (["INTO"], ["OVERWRITE"]):
-            yield _parts(tokens, at + 2 + (words[at + 2 : at + 3] == ["TABLE"]))
+            yield parts_at(tokens, at + 2 + (words[at + 2 : at + 3] == ["TABLE"]))
 
 
 def _name(tokens: Sequence[Token]) -> tuple[str, ...]:
@@ -274,14 +285,15 @@ def _name(tokens: Sequence[Token]) -> tuple[str, ...]:
     for condition in (["IF", "NOT", "EXISTS"], ["IF", "EXISTS"]):
         if words[at : at + len(condition)] == condition:
             at += len(condition)
-    return _parts(tokens, at)
+    return parts_at(tokens, at)
 
 
 def _words(statement: Statement) -> str:
     return " ".join(token.upper for token in significant(statement.text)[:8])
 
 
-def _parts(tokens: Sequence[Token], at: int) -> tuple[str, ...]:
+def parts_at(tokens: Sequence[Token], at: int) -> tuple[str, ...]:
+    """Return the parts of the name that stands at a token; () where none does."""
     parts: list[str] = []
     while at < len(tokens) and tokens[at].kind in {"word", "identifier"}:
         parts.append(tokens[at].name)
@@ -292,16 +304,30 @@ def _parts(tokens: Sequence[Token], at: int) -> tuple[str, ...]:
 
 
 def _find(known: Mapping[tuple[str, ...], JobTable], parts: tuple[str, ...]) -> JobTable | None:
-    return next((table for name, table in known.items() if _same(name, parts)), None)
+    """Return the table that a name means.
+
+    Raises
+    ------
+    UsageError
+        It may mean several: which one depends on the database that is current there.
+    """
+    found = [table for name, table in known.items() if same(name, parts)]
+    if len(found) > 1:
+        names = " or ".join(table.name for table in found)
+        raise UsageError(
+            f"{'.'.join(parts)} may mean {names}",
+            hint="name tables with their database wherever two are called the same",
+        )
+    return found[0] if found else None
 
 
-def _same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+def same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether two names mean one table: equal as far as both are written."""
     shared = min(len(one), len(other))
     return shared > 0 and one[-shared:] == other[-shared:]
 
 
-def _outside(tokens: Sequence[Token]) -> Iterator[tuple[int, Token]]:
+def outside(tokens: Sequence[Token]) -> Iterator[tuple[int, Token]]:
     """Yield the tokens outside all parentheses, an opening one included, with their numbers."""
     depth = 0
     for number, token in enumerate(tokens):

@@ -15,6 +15,7 @@ from sdp_kernel.deploy.session_cluster import run_sql_job
 from sdp_kernel.errors import JobFailed, SdpError, SqlError, Unreachable, UsageError
 from sdp_kernel.flink.script import split
 from sdp_kernel.flink.session import Session
+from sdp_kernel.repository.guard import check_planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -348,14 +349,15 @@ def check_compiles(session: Session, script: str, called: str) -> None:
     Raises
     ------
     UsageError
-        A statement does not run, or the job does not compile.
+        A statement before the last would do more than declare, or does not run; or the job does not compile.
     """
+    statements = split(script)
+    check_planned([statement.text for statement in statements], called)
     clean = Session(
         session.gateway.url,
         jobmanager=session.jobmanager.url if session.jobmanager else None,
         properties=session.properties,
     )
-    statements = split(script)
     try:
         for statement in statements[:-1]:
             clean.runner().text(statement.text)

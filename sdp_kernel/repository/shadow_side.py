@@ -15,6 +15,7 @@ from sdp_kernel.flink.jobs import TERMINAL
 from sdp_kernel.flink.session import Session
 from sdp_kernel.kafka.admin import delete_topic
 from sdp_kernel.repository import retarget
+from sdp_kernel.repository.guard import check_apart
 from sdp_kernel.repository.reach import SERVERS, Reach, places
 from sdp_kernel.repository.testing.options import without_hints
 
@@ -25,22 +26,10 @@ if TYPE_CHECKING:
 
     from sdp_kernel.connection import KafkaCluster
     from sdp_kernel.flink.jobs import JobManager
-    from sdp_kernel.flink.script import Statement
     from sdp_kernel.repository.versions import Version
 
 _A_DAY_MS = 86_400_000
 _POLL_S, _CANCEL_S = 0.25, 20.0
-_IN_MEMORY = "default_catalog"
-_JOBS = ("INSERT", "STATEMENT SET")
-#: What a shadow of a job may carry out before its last statement: it changes a session and nothing else.
-_HARMLESS = frozenset(
-    {
-        f"{verb} {what}"
-        for verb in ("CREATE", "ALTER", "DROP")
-        for what in ("TABLE", "VIEW", "FUNCTION", "MODEL")
-    }
-    | {"CREATE CATALOG", "CREATE DATABASE", "SET", "RESET", "USE", "ADD JAR", "LOAD", "UNLOAD"}
-)
 #: For the two runs alone: to fail at once, and to let the one begin before the other has ended.
 _CONFIG = {"restart-strategy.type": "none", "table.dml-sync": "false"}
 
@@ -85,10 +74,11 @@ class Side:
 
     def __init__(self, label: str, version: Version, host: Host) -> None:
         self.label, self.version = label, version
-        self.statements = _checked(version)
+        self.statements = version.job.statements
+        check_apart(self.statements, _name(version))
         self.tables = retarget.tables(self.statements)
         self.sinks = tuple(table for table in self.tables if table.is_sink)
-        _check_tables(version, self.statements, self.tables)
+        _check_tables(version, self.tables)
         self.topics: dict[retarget.JobTable, tuple[str, str]] = {}
         self.texts: tuple[str, ...] = ()
         self.records: int | None = 0
@@ -211,54 +201,17 @@ class Side:
             time.sleep(_POLL_S)
 
 
-def _checked(version: Version) -> tuple[Statement, ...]:
-    """Return a job's statements, if they do nothing outside a session but start one job.
-
-    Raises
-    ------
-    UsageError
-        They do more.
-    """
-    statements = version.job.statements
-    name = f"{version.job.name} at {version.called}"
-    if not statements or statements[-1].kind not in _JOBS:
-        raise UsageError(
-            f"the last statement of {name} starts no job",
-            hint="a job ends in one INSERT or one statement set",
-        )
-    strange = [s for s in statements[:-1] if s.kind not in _HARMLESS or s.runs_job]
-    if strange:
-        raise UsageError(
-            f"{name} does more than declare: {strange[0].kind} {strange[0].target or ''}".rstrip(),
-            hint="only a job that declares, and then writes, can be run beside itself",
-        )
-    return statements
-
-
-def _check_tables(
-    version: Version, statements: Sequence[Statement], tables: Sequence[retarget.JobTable]
-) -> None:
-    name = f"{version.job.name} at {version.called}"
-    declared = {table.parts[-1] for table in tables if table.is_sink}
-    strange = [".".join(parts) for parts in retarget.written(statements[-1]) if parts[-1] not in declared]
-    if strange:
-        raise UsageError(
-            f"{name} writes to {strange[0]}, which its files do not declare",
-            hint="declare it with CREATE TABLE in the job's files: a table of a catalog would be written to",
-        )
+def _check_tables(version: Version, tables: Sequence[retarget.JobTable]) -> None:
     both = [table.name for table in tables if table.is_sink and table.is_source]
     if both:
         raise UsageError(
-            f"{name} reads {both[0]} and writes it",
+            f"{_name(version)} reads {both[0]} and writes it",
             hint="declare a second table over the topic, for the one or the other",
         )
-    used = any(s.kind == "USE" and "CATALOG" in s.text.upper().split()[:2] for s in statements)
-    elsewhere = any(len(table.parts) > 2 and table.parts[0] != _IN_MEMORY for table in tables)  # noqa: PLR2004
-    if used or elsewhere:
-        raise UsageError(
-            f"{name} keeps its tables in a catalog of its own, where a change would stay",
-            hint="only jobs whose tables live in their session can be run beside themselves",
-        )
+
+
+def _name(version: Version) -> str:
+    return f"{version.job.name} at {version.called}"
 
 
 def _count(reach: Reach, table: retarget.JobTable) -> int | None:

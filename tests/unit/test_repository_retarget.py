@@ -2,6 +2,7 @@
 
 import pytest
 
+from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.script import split
 from sdp_kernel.repository.retarget import Change, retarget, tables
 
@@ -93,6 +94,13 @@ def test_names_are_followed_through_renaming_dropping_and_databases():
     assert found["db.orders"].is_source
     assert found["db.orders"].quoted == "`db`.`orders`"
     assert found["db.orders"].topics == ("a",)
+
+
+@pytest.mark.parametrize("last", ["USE b; ALTER TABLE o SET ('topic' = 'x')", "CREATE TABLE p LIKE o"])
+def test_a_name_that_may_mean_two_tables_is_refused(last):
+    both = "CREATE TABLE a.o (id INT) WITH ('topic' = 'a'); CREATE TABLE b.o (id INT) WITH ('topic' = 'b');"
+    with pytest.raises(UsageError, match=r"o may mean a\.o or b\.o"):
+        of(both + last)
 
 
 def changed(text, name, change):

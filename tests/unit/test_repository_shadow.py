@@ -74,10 +74,43 @@ def test_a_table_that_is_read_and_written_is_refused():
     [
         f"CREATE CATALOG c WITH ('type' = 'jdbc');USE CATALOG c;{ORDERS}{OUT}{INSERT}",
         ORDERS + OUT.replace("out", "c.d.out") + INSERT,
+        f"USE /* x */ CATALOG c;{ORDERS}{OUT}{INSERT}",
+        f"USE c.d;{ORDERS}{OUT}{INSERT}",
+        f"{ORDERS}{OUT}DROP TABLE c.d.x;{INSERT}",
+        f"{ORDERS}{OUT}ALTER TABLE c.d.x SET ('topic' = 'a');{INSERT}",
+        f"{ORDERS}{OUT}ALTER TABLE orders RENAME TO c.d.x;{INSERT}",
+        f"{ORDERS}CREATE TABLE out LIKE c.d.x;{INSERT}",
+        f"{ORDERS}{OUT}DROP DATABASE c.d;{INSERT}",
     ],
 )
 def test_tables_in_a_catalog_of_their_own_are_refused(script):
     assert "catalog of its own" in refused(script)
+
+
+def test_a_catalog_s_table_is_not_taken_for_a_declared_one_of_its_name():
+    assert "writes to c.d.out" in refused(ORDERS + OUT + "INSERT INTO c.d.out SELECT * FROM orders")
+    assert "reads c.d.orders" in refused(ORDERS + OUT + "INSERT INTO out SELECT * FROM c.d.orders")
+
+
+def test_two_tables_of_one_name_in_two_databases_are_refused():
+    script = ORDERS + OUT + "USE b;" + OUT + "INSERT INTO default_database.out SELECT * FROM orders"
+    assert "before and after a USE" in refused(script)
+
+
+@pytest.mark.parametrize("last", ["EXECUTE PLAN '/p.json'", "DELETE FROM out", "CREATE TABLE o AS SELECT 1"])
+def test_a_job_that_is_no_insert_is_refused(last):
+    assert "starts no job" in refused(ORDERS + OUT + last)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "CREATE TABLE orders (id INT) WITH ('connector' = 'mysql-cdc', 'server-id' = '5400');",
+        "CREATE TABLE orders (id INT);",
+    ],
+)
+def test_a_source_that_may_have_no_end_is_refused(source):
+    assert "orders has" in refused(source + OUT + INSERT)
 
 
 def test_no_records_are_refused():
@@ -109,6 +142,24 @@ def test_a_sink_keeps_its_format_and_loses_what_ties_it_to_the_running_job():
         assert found.options[gone] is None
     assert "format" not in found.options
     assert not found.anew
+
+
+def test_a_sink_registers_no_schema():
+    found = reach().of_sink(
+        table("upsert-kafka", **{
+            "topic": "real", "key.format": "avro-confluent", "key.avro-confluent.url": "http://r",
+            "value.format": "debezium-avro-confluent", "value.debezium-avro-confluent.url": "http://r",
+            "value.debezium-avro-confluent.subject": "real-value",
+        }),
+        "away", "127.0.0.1:1",
+    )  # fmt: skip
+    assert {key: value for key, value in found.options.items() if "format" in key} == {
+        "key.format": "json",
+        "value.format": "debezium-json",
+    }
+    assert all(found.options[key] is None for key in found.options if "confluent" in key)
+    assert "value.debezium-avro-confluent.subject" in found.options
+    assert places("value.avro-confluent.subject")
 
 
 @pytest.mark.parametrize("keyed", [True, False])

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from sdp_kernel.errors import UsageError
 from sdp_kernel.repository import retarget
+from sdp_kernel.repository.guard import check_apart
 from sdp_kernel.repository.testing import options as options_of
 from sdp_kernel.repository.testing.case import INPUT
 from sdp_kernel.repository.testing.lookups import is_looked_up
@@ -36,9 +37,6 @@ _PLACE = re.compile(
     r"|rolling-policy\..*)"
     r"|source\.monitor-interval|auto-compaction|compaction\..*|scan\.watermark\.emit\.strategy"
 )
-#: Formats that a schema registry is needed for, and those that carry the same rows without one.
-_PLAIN = {"avro-confluent": "json", "debezium-avro-confluent": "debezium-json"}
-_FORMAT = re.compile(r"(?:key\.|value\.)?format\Z")
 _TOPIC_PART = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST = 100
 
@@ -131,13 +129,15 @@ def aim(
     Raises
     ------
     UsageError
-        It is no one job, a source has no input, or a sink is not declared in the job's files.
+        It is no one job, does more than declare, has tables in another catalog or a sink that its files
+        do not declare, or a source has no input.
     """
     jobs = [statement for statement in statements if statement.runs_job]
     if len(jobs) != 1 or statements[-1] is not jobs[0]:
         raise UsageError(
             f"its script starts {len(jobs)} jobs", hint="a job ends in one INSERT, or one statement set"
         )
+    check_apart(statements)
     tables = retarget.tables(statements)
     texts = [statement.text for statement in statements]
     each = case.options().watermarks == "each"
@@ -151,7 +151,7 @@ def aim(
         if table.is_source:
             changes[table], source = _source(table, place, changes.get(table))
             sources.append(source)
-    _check(jobs[0], tables, sources, place)
+    _check(tables, sources, place)
     *declared, job = _changed(statements, changes)
     return Aimed(
         tuple(_unhinted(text) for text in declared),
@@ -190,14 +190,8 @@ def _unhinted(text: str) -> str:
     return options_of.without_hints(text, lambda key: _PLACE.fullmatch(key) is not None)
 
 
-def _check(job: Statement, tables: Sequence[JobTable], sources: Sequence[Source], place: _Range) -> None:
+def _check(tables: Sequence[JobTable], sources: Sequence[Source], place: _Range) -> None:
     known = {name_of(table) for table in tables}
-    strange = [parts[-1] for parts in retarget.written(job) if parts[-1] not in known]
-    if strange:
-        raise UsageError(
-            f"the sink {strange[0]} is not declared in the job's files",
-            hint="tables of a catalog cannot be tested; declare it with CREATE TABLE",
-        )
     case = place.case
     fed = {source.topic for source in sources if source.topic and case.input(source.table) is not None}
     without = [s.table for s in sources if case.input(s.table) is None and s.topic not in fed]
@@ -271,11 +265,7 @@ def _format(table: JobTable) -> str:
 def _kafka(table: JobTable, place: _Range) -> Mapping[str, str | None]:
     """Return the changes that turn a Kafka table to its test's topic, from the first record to the last."""
     options: dict[str, str | None] = {key: None for key in table.options if _PLACE.fullmatch(key)}
-    for key, value in table.options.items():
-        if _FORMAT.match(key) and value in _PLAIN:
-            prefix = f"{key.removesuffix('format')}{value}."
-            options |= dict.fromkeys(name for name in table.options if name.startswith(prefix))
-            options[key] = _PLAIN[value]
+    options |= options_of.without_registry(table.options)
     options |= {"properties.bootstrap.servers": place.bootstrap, "topic": place.topic(table)}
     if table.is_source:
         options["scan.bounded.mode"] = "latest-offset"

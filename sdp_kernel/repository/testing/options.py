@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sdp_kernel.flink.declared import pairs
 from sdp_kernel.flink.script import significant
 from sdp_kernel.references import quote
+from sdp_kernel.repository.retarget import outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sdp_kernel.flink.script import Token
 
+#: Formats that a schema registry is needed for, and those that carry the same rows without one.
+_PLAIN = {"avro-confluent": "json", "debezium-avro-confluent": "debezium-json"}
+_FORMAT = re.compile(r"(?:key\.|value\.)?format\Z")
+
+
+def without_registry(options: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the changes that put plain formats in the place of those of a schema registry.
+
+    None takes an option away: all that say where the registry is, and under which subject it registers.
+    """
+    changes: dict[str, str | None] = {}
+    for key, value in options.items():
+        if _FORMAT.match(key) and value in _PLAIN:
+            prefix = f"{key.removesuffix('format')}{value}."
+            changes |= dict.fromkeys(name for name in options if name.startswith(prefix))
+            changes[key] = _PLAIN[value]
+    return changes
+
 
 def written(text: str, options: Mapping[str, str]) -> str | None:
-    """Return a CREATE TABLE with other options; None for one that has none, such as ``… LIKE t``."""
+    """Return a CREATE TABLE with other options.
+
+    None for one that has none, and for ``… LIKE t``, where those of ``t`` would come back.
+    """
     tokens = significant(text)
     depth = 0
+    if any(token.upper == "LIKE" and token.kind == "word" for _, token in outside(tokens)):
+        return None
     for at, token in enumerate(tokens[:-1]):
         depth += {"(": 1, ")": -1}.get(token.text, 0)
         if depth == 0 and token.kind == "word" and token.upper == "WITH" and tokens[at + 1].text == "(":
