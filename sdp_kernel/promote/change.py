@@ -17,6 +17,7 @@ from sdp_kernel.flink.compiled import compiled_plan
 from sdp_kernel.flink.functions import FILES
 from sdp_kernel.flink.operator_graph import operator_graph
 from sdp_kernel.flink.script import split
+from sdp_kernel.promote import function_change
 from sdp_kernel.promote.lints.text import options
 from sdp_kernel.promote.module_block import merged
 from sdp_kernel.promote.slice import clean_session, setting_of
@@ -106,6 +107,7 @@ def change_of(
     functions: str | None = None,
     module_source: str = "",
     pulled: str | None = None,
+    python: Mapping[str, str] | None = None,
 ) -> Change | None:
     """Compare what is to be promoted with the job of that name at a commit; None where there is none.
 
@@ -119,6 +121,8 @@ def change_of(
         As :func:`sdp_kernel.repository.job.read` takes them.
     pulled
         :func:`fingerprint` of the job when it was pulled into the session.
+    python
+        The new functions' files, by their path in the repository.
     """
     if repository.read(base, f"{jobs.JOBS}/{job}.sql") is None:
         return None
@@ -133,18 +137,30 @@ def change_of(
         except SdpError as error:
             why = f"the committed job cannot be read: {error.message}"
             return Change(base, own, origin, (), (), state.unknown(why))
+        if not old:
+            why = f"the committed sql/jobs/{job}.sql has no statement"
+            return Change(base, own, origin, (), (), state.unknown(why))
+        given = python or {}
+        others = function_change.changes(
+            old,
+            statements,
+            lambda path: repository.read(base, path),
+            lambda path: given[path] if path in given else repository.read(base, path),
+        )
         sql = tuple(_statements(*([_placeless(text) for text in texts] for texts in (old, statements))))
         if all(part.status == "same" for part in sql):
-            return Change(base, own, origin, sql, (), Compatibility(state.SAME, state.SAVEPOINT))
+            same = Compatibility(state.SAME, state.SAVEPOINT)
+            return Change(base, own, origin, sql, (), function_change.weighed(same, others, job))
         config = {"parallelism.default": str(before.arguments["parallelism"])}
         try:
             with ThreadPoolExecutor(1) as beside:
                 was = beside.submit(version, session, old, config)
                 after = version(session, statements, config)
                 then = was.result()
-            verdict = state.compare(then, after)
+            verdict = function_change.weighed(state.compare(then, after), others, job)
         except SdpError as error:
-            return Change(base, own, origin, sql, (), state.unknown(error.message))
+            verdict = function_change.weighed(state.unknown(error.message), others, job)
+            return Change(base, own, origin, sql, (), verdict)
     plan = tuple(_operators(then.plan, after.plan))
     return Change(base, own, origin, sql, plan, verdict)
 

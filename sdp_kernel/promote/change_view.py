@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sdp_kernel.promote.change import Change, Part
+    from sdp_kernel.repository.state import Compatibility
 
 _HTML = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
     """<div>Changes the job of <code>{{ change.base[:10] }}</code>, promoted from {{ change.origin }}.</div>
@@ -19,7 +20,7 @@ _HTML = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_
 {%- if change.state.allow_non_restored_state %}, allow_non_restored_state{% endif %}</span>{% endif %}
 <ul>{% for one in change.state.operators if one.reason %}<li>{{ one.operator }}: {{ one.becomes }}
 <span class="dim">{{ one.reason }}</span></li>{% endfor %}
-{% for note in change.state.notes %}<li class="dim">{{ note }}</li>{% endfor %}</ul></div>
+{% for note in notes %}<li class="dim">{{ note }}</li>{% endfor %}</ul></div>
 {% for title, parts in (("SQL", sql), ("plan", plan)) if parts %}
 <details><summary>{{ title }}: {{ parts|length }} changed</summary>
 <pre>{% for part in parts %}{{ part.status }} {{ part.name }}
@@ -40,7 +41,7 @@ def html(change: Change | None) -> Markup:
         return Markup("")
     sql, plan = _differing(change.statements), _differing(change.operators)
     tone = _TONES[change.state.verdict]
-    return Markup(_HTML.render(change=change, sql=sql, plan=plan, tone=tone))  # noqa: S704 - rendered with escapes
+    return Markup(_HTML.render(change=change, sql=sql, plan=plan, tone=tone, notes=_notes(change.state)))  # noqa: S704 - rendered with escapes
 
 
 def lines(change: Change | None) -> Iterator[str]:
@@ -56,12 +57,16 @@ def lines(change: Change | None) -> Iterator[str]:
     for one in state.operators:
         if one.reason:
             yield f"        {one.operator} is {one.becomes}: {one.reason}"
-    if state.verdict != "unknown":
-        yield from (f"        {note}" for note in state.notes)
+    yield from (f"        {note}" for note in _notes(state))
     for title, parts in (("SQL", change.statements), ("plan", change.operators)):
         for part in _differing(parts):
             yield f"{title:<8}{part.status} {part.name}"
             yield from (f"        {line}" for line in part.diff.splitlines())
+
+
+def _notes(state: Compatibility) -> tuple[str, ...]:
+    """Return what is not said yet: where there is no verdict, the first note is the reason."""
+    return state.notes[1:] if state.verdict == "unknown" else state.notes
 
 
 def _matters(change: Change) -> bool:

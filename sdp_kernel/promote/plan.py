@@ -208,6 +208,7 @@ def build_plan(
     change = change_of(
         found, base, job, composed.statements, receipt["cell"], session=session, kafka=kafka or {},
         functions=shared, module_source=settings.promote.module_source, pulled=request.pulled,
+        python=composed.python,
     )  # fmt: skip
     contents = adapted(contents, found, base, job, change)
     frozen = freeze.of_request(job, contents, request, actions.freezing)

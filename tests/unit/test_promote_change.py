@@ -10,8 +10,16 @@ from sdp_kernel.errors import PromoteError, UsageError
 from sdp_kernel.flink import parameters
 from sdp_kernel.flink.ledger import Entry, Ledger
 from sdp_kernel.flink.script import split
-from sdp_kernel.promote import change_view, render
-from sdp_kernel.promote.change import Change, Part, _operators, _origin, _placeless, _statements
+from sdp_kernel.promote import change_view, function_change, render
+from sdp_kernel.promote.change import (
+    Change,
+    Part,
+    _operators,
+    _origin,
+    _placeless,
+    _statements,
+    change_of,
+)
 from sdp_kernel.promote.module_block import merged
 from sdp_kernel.promote.pull import pull
 from sdp_kernel.repository import job as jobs
@@ -199,6 +207,92 @@ def test_a_job_is_the_cell_s_own_where_the_receipt_names_cell_and_notebook(repos
 def test_a_receipt_that_cannot_be_read_makes_no_job_anybody_s_own(repository, text):
     found, commit = repository({"sql/jobs/j.receipt.json": text, "x": "y"})
     assert _origin(found, commit, "j", {"name": "q", "notebook": "n.ipynb"}) == (False, "it has no receipt")
+
+
+FUNCTION = "CREATE TEMPORARY SYSTEM FUNCTION `most` AS 'udf_most.most' LANGUAGE PYTHON"
+SETTING = "SET 'python.files' = '${functions}/udf_most.py'"
+QUERY = "INSERT INTO out SELECT most(id) FROM orders"
+SCALAR = "@udf(result_type='INT')\ndef most(x):\n    return x + 1\n"
+AGGREGATE = "most = udaf(Most(), result_type='INT')\n"
+
+
+@pytest.fixture
+def with_function(repository):
+    """A function that commits a job with a Python function, and says what promoting it again changes."""
+
+    def changed(was, becomes, *, function=FUNCTION):
+        found, base = repository({
+            "sql/functions/udf_most.py": was,
+            "sql/jobs/big.session.sql": f"{SETTING};\n{FUNCTION};\n",
+            "sql/jobs/big.sql": f"{QUERY};\n",
+            "terraform/big.tf": call(
+                ["sql/jobs/big.session.sql", "sql/jobs/big.sql"], {"x": "y"}, ["functions"]
+            ),
+        })  # fmt: skip
+        new = [SETTING.replace("${functions}", "/elsewhere"), function, QUERY]
+        python = None if becomes is None else {"sql/functions/udf_most.py": becomes}
+        return change_of(found, base, "big", new, {}, session=None, kafka={}, python=python)
+
+    return changed
+
+
+@pytest.mark.parametrize("becomes", [SCALAR, None])
+def test_a_function_that_stays_leaves_the_state_the_same(with_function, becomes):
+    assert with_function(SCALAR, becomes).state.verdict == "same"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(SCALAR, "what it gave before stays in the state"), (AGGREGATE, "accumulator may be another")],
+)
+def test_an_edited_python_function_is_never_the_same(with_function, text, says):
+    found = with_function(text, text.replace("INT", "BIGINT"))
+    assert {part.status for part in found.statements} == {"same"}
+    assert (found.state.verdict, found.state.upgrade_mode) == ("unknown", "")
+    assert found.state.reason.startswith("sql/functions/udf_most.py is another text, of most: ")
+    assert says in found.state.reason
+    for shown in (change_view.html(found), "\n".join(change_view.lines(found))):
+        assert shown.count(says) == 1
+        assert "stateless" in shown
+    assert merged(call(), call(), found.state) == call()
+
+
+def test_what_an_edited_function_leaves_of_another_verdict():
+    edited = function_change.changes([FUNCTION], [FUNCTION], {FILE: "1"}.get, {FILE: "2"}.get)
+    assert function_change.weighed(ANEW, edited, "j") == ANEW
+    assert function_change.weighed(SKIPPING, edited, "j").allow_non_restored_state is False
+    no_plan = function_change.weighed(unknown("no plan"), edited, "j")
+    assert (no_plan.reason, no_plan.notes[1:2]) == ("no plan", edited)
+    assert function_change.weighed(NOTHING, (), "j") == NOTHING
+
+
+FILE = "sql/functions/udf_most.py"
+JAVA = "CREATE FUNCTION c.d.most AS 'com.example.Most'"
+
+
+@pytest.mark.parametrize(
+    ("new", "becomes", "count"),
+    [
+        (FUNCTION, {FILE: "1"}, 0),
+        (FUNCTION.replace("udf_most.most", "udf_all.most"), {"sql/functions/udf_all.py": "1"}, 0),
+        (FUNCTION.replace("udf_most.most", "udf_all.most"), {"sql/functions/udf_all.py": "2"}, 1),
+        (FUNCTION.replace("udf_most.most", "udf_most.other"), {FILE: "1"}, 1),
+        (FUNCTION.replace("`most`", "`least`"), {FILE: "2"}, 0),
+        (JAVA, {}, 1),
+    ],
+)
+def test_a_function_is_another_where_its_text_or_its_place_in_it_is(new, becomes, count):
+    assert len(function_change.changes([FUNCTION], [new], {FILE: "1"}.get, becomes.get)) == count
+    assert not function_change.changes([new], [new], becomes.get, becomes.get)
+
+
+def test_a_committed_job_without_a_statement_has_no_state_to_go_on_from(repository):
+    found, base = repository(
+        {"sql/jobs/big.sql": "-- later\n", "terraform/big.tf": call(["sql/jobs/big.sql"], {"x": "y"}, [])}
+    )
+    change = change_of(found, base, "big", [QUERY], {}, session=None, kafka={})
+    assert change.state.verdict == "unknown"
+    assert "sql/jobs/big.sql has no statement" in change.state.reason
 
 
 class FakeSession:
