@@ -401,6 +401,21 @@ def test_a_branch_that_moves_while_hooks_run_costs_no_uncommitted_edit(work, rep
     assert not (work / "terraform").exists()
 
 
+def test_a_merge_begun_while_hooks_run_costs_no_uncommitted_edit(work, repository):
+    commit(work, "sql/jobs/j.sql", "-- before\n")
+    apart(work)
+    base = git(work, "rev-parse", "HEAD")
+    ours = "unset GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE GIT_PREFIX"
+    write_hook(
+        work / ".git",
+        "pre-commit",
+        f"{ours}\ncd {work}\ngit merge -q other && exit 1\necho '-- edited' > sql/jobs/j.sql",
+    )
+    with pytest.raises(RepositoryError, match="cannot be moved"):
+        repository.commit("main", FILES, "Add j", base=base, tip=base)
+    assert (work / "sql/jobs/j.sql").read_text(encoding="utf-8") == "-- edited\n"
+
+
 def test_the_commit_message_goes_through_the_repository_s_hook(work, repository):
     head = git(work, "rev-parse", "HEAD")
     write_hook(work / ".git", "commit-msg", 'echo "Ticket: DATA-7" >> "$1"')

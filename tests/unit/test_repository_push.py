@@ -261,12 +261,13 @@ VALUES = st.text(
 @example("private_token", "a/b@c", "")
 @example("private_token", "a@b/c@d", "")
 def test_no_token_of_a_query_stays_in_what_is_shown(name, value, path):
-    assume(value not in "fatal: unable to access 'https://git.example/x.git?a=1&********&b=2': no" + name)
     text = f"fatal: unable to access 'https://git.example{path}?a=1&{name}={value}&b=2': no"
+    hidden = f"fatal: unable to access 'https://git.example{path}?a=1&{name}=********&b=2': no"
+    assume(value not in hidden)
     shown = without_credentials(text)
     assert value not in shown
     if "@" not in value:
-        assert shown == text.replace(f"={value}&", "=********&")
+        assert shown == hidden
 
 
 def test_a_token_is_hidden_wherever_it_stands():
