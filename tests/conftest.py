@@ -15,18 +15,38 @@ from sdp_kernel.settings import KafkaCluster, LocalSettings
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory):
-    """The addresses of a running stack; ``SDP_TEST_STATE`` names one to use that already runs."""
+def embedded(tmp_path_factory):
+    """The stack of all integration tests; ``SDP_TEST_STATE`` names one to use that already runs."""
     settings = LocalSettings(with_=("registry",))
     reused = os.environ.get("SDP_TEST_STATE")
     if reused:
-        yield Stack(Path(reused), settings=settings).up()
+        yield Stack(Path(reused), settings=settings)
         return
-    embedded = Stack(tmp_path_factory.mktemp("state"), settings=settings)
+    made = Stack(tmp_path_factory.mktemp("state"), settings=settings)
     try:
-        yield embedded.up()
+        yield made
     finally:
-        embedded.down(purge=True)
+        made.down(purge=True)
+
+
+@pytest.fixture(scope="session")
+def stack(embedded):
+    """The addresses of the running stack."""
+    return embedded.up()
+
+
+@pytest.fixture(autouse=True)
+def _whole(request):
+    """Start a component again that a test before has lost, and say so: Flink ends a TaskManager for one SELECT."""
+    if "stack" not in request.fixturenames:
+        return
+    embedded = request.getfixturevalue("embedded")
+    request.getfixturevalue("stack")
+    if embedded.running() is None:
+        died = [part for part in embedded.status().components if part.state != "running"]
+        for part in died:
+            request.config.get_terminal_writer().line(f"\n{part.name} {part.state}: {part.detail}", red=True)
+        embedded.up()
 
 
 @pytest.fixture
