@@ -14,6 +14,7 @@ from sdp_kernel.flink.script import split
 from sdp_kernel.promote.functions import FOLDER
 from sdp_kernel.promote.lints.text import options
 from sdp_kernel.promote.slice import in_force, setting_of
+from sdp_kernel.repository.guard import check_planned
 from sdp_kernel.repository.notation import untemplate
 from sdp_kernel.repository.notebooks import query_of
 
@@ -115,7 +116,8 @@ def pull(
     PromoteError
         The session has something else under a name that the job declares. Nothing has been run.
     UsageError
-        The job's last statement starts no job, or a file of its functions is not there.
+        The job's last statement starts no job, one before it would write, or a file of its functions is not
+        there. Nothing has been run.
     StatementError
         Flink refuses a statement; those before it keep their effect.
     """
@@ -123,6 +125,7 @@ def pull(
     statements = [found for text in texts for found in split(text)]
     if not statements or not statements[-1].runs_job:
         raise UsageError(f"the job {job.name} ends in no INSERT", hint="look at sql/jobs in the repository")
+    check_planned([one.text for one in statements], job.name)
     values = {name: str(value) for name, value in job.arguments["args"].items()}
     insert = statements.pop()
     text, table = query_of(insert, receipt)

@@ -196,7 +196,7 @@ def test_an_updating_query_whose_key_is_not_in_the_result_is_refused(wb, trades)
     wb.sql(f"SELECT COUNT(*) AS n FROM trades {BOUNDED} GROUP BY symbol", name="q")
     with pytest.raises(PromoteError, match="finds no key") as caught:
         wb.promote("q", job="j", to="out")
-    assert "ON CONFLICT" in caught.value.hint
+    assert "--key" in caught.value.hint
     assert "sdp_probe" not in str(caught.value)
 
 

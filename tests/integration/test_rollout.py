@@ -186,7 +186,9 @@ def test_a_promoted_job_goes_on_from_the_exploratory_one(wb, repository, job, ta
     applied = plan.apply(run=True)
     assert wb.jobmanager.state(exploratory) == "FINISHED"
     assert runs_of(wb, job) == [applied.job_id]
-    assert wb.run_job(job, upgrade=True, confirm=True).job_id == applied.job_id
+    committed = wb.run_job(job, upgrade=True, confirm=True).job_id  # with the module call's configuration
+    assert runs_of(wb, job) == [committed]
+    assert wb.run_job(job, upgrade=True, confirm=True).job_id == committed
     send(range(4, 6))
     counts(A=1003, B=1003)
 

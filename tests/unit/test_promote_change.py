@@ -366,6 +366,14 @@ def test_an_insert_comes_back_as_it_is(committed):
     assert pull(job, FakeSession(), None, commit="c", receipt=None).text == INSERT
 
 
+def test_a_job_that_would_write_before_its_last_statement_is_not_pulled(committed):
+    session = FakeSession()
+    job = committed({"orders": TABLE, "more": INSERT}, INSERT)
+    with pytest.raises(UsageError, match="stands before its last statement"):
+        pull(job, session, None, commit="c", receipt=SELECT_RAN)
+    assert session.ran == []
+
+
 def test_a_table_of_the_user_s_own_is_declared_and_is_the_output(committed):
     own = "CREATE TABLE out_v1 (n BIGINT, s STRING) WITH ('connector' = 'blackhole')"
     pulled = pull(committed({"orders": TABLE, "out_v1": own}, INSERT), FakeSession(), None, commit="c",
