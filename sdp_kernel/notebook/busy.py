@@ -233,3 +233,6 @@ class _Bypass:
             if channel == "shell" and threading.current_thread() is main:
                 self._main = (status, self._kernel.get_parent("shell"))
             self._publish_status(status, channel, *args, **kwargs)
+            state, running = self._main
+            if status == "idle" and state == "busy" and running:  # said for the control channel or a subshell
+                self._send_status("busy", running)
