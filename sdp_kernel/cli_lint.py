@@ -30,7 +30,7 @@ def lint(jobs: tuple[str, ...], repository: Path | None, *, listed: bool, as_jso
     from sdp_kernel.promote.lints.committed import look_over  # noqa: PLC0415
 
     loaded = settings.load()
-    found = look_over(repository or loaded.promote.repository or loaded.root, jobs, loaded)
+    found = look_over(loaded.repository(repository), jobs, loaded)
     if as_json:
         told = {job: [dataclasses.asdict(one) for one in findings] for job, findings in found.items()}
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))

@@ -159,6 +159,10 @@ class Settings:
         """The project's state: the running stack, ledgers. Not for git."""
         return self.root / STATE_DIR_NAME
 
+    def repository(self, given: Path | None = None) -> Path:
+        """Return ``given``, else ``[promote] repository``, else the project's own directory."""
+        return given or self.promote.repository or self.root
+
     def make_state_dir(self) -> Path:
         """Make the state directory, with a ``.gitignore`` that keeps all of it out of git."""
         self.state_dir.mkdir(parents=True, exist_ok=True)

@@ -171,7 +171,7 @@ class Deployed:
             The file has what only Terraform evaluates, or what the module refuses.
         """
         check_job_name(job)
-        root = repository or self._settings.promote.repository or self._settings.root
+        root = self._settings.repository(repository)
         return read_manifest(
             root / "terraform",
             job,

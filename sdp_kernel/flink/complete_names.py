@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sdp_kernel.flink import connectors
 from sdp_kernel.flink.script import identifier
+from sdp_kernel.flink.types import split_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,27 +90,9 @@ def row_fields(type_: str) -> tuple[Field, ...]:
         return ()
     inner = text[match.end() : max(text.rfind(">"), text.rfind(")"))]
     fields = []
-    for part in _parts(inner):
+    for part in split_fields(inner):
         found = re.match(r"\s*(?:`((?:[^`]|``)*)`|(\w+))\s+(.*)\Z", part, re.DOTALL)
         if found is not None:
             name = found[1].replace("``", "`") if found[1] is not None else found[2]
             fields.append(Field(name, re.sub(r"\s+NOT NULL\Z|\s+'.*'\Z", "", found[3].strip())))
     return tuple(fields)
-
-
-def _parts(text: str) -> list[str]:
-    """Split at commas outside of brackets and quotes."""
-    parts, depth, quote, start = [], 0, "", 0
-    for index, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "`'":
-            quote = char
-        elif char in "<(":
-            depth += 1
-        elif char in ">)":
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]]

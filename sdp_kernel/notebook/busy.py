@@ -205,16 +205,20 @@ class _Bypass:
         self._loop.add_callback(self._kernel.shell_stream.send_multipart, frames)
 
     def _status(self, status: str, parent: dict[str, Any]) -> None:
-        """Publish a status for one of our messages.
-
-        Front ends and the server show the last status they saw: after "idle" for ours, "busy" for
-        the cell that still runs is said again.
-        """
+        """Publish a status for one of our messages."""
         with self._publishing:
             self._send_status(status, parent)
-            state, running = self._main
-            if status == "idle" and state == "busy" and running:
-                self._send_status("busy", running)
+            self._still_busy(status)
+
+    def _still_busy(self, status: str) -> None:
+        """Say "busy" for the cell that runs once more, after an "idle" that is not its own.
+
+        Front ends and the server show the last status they saw, whatever it was for: one of our
+        messages, the control channel, a subshell.
+        """
+        state, running = self._main
+        if status == "idle" and state == "busy" and running:
+            self._send_status("busy", running)
 
     def _send_status(self, status: str, parent: dict[str, Any]) -> None:
         kernel = self._kernel
@@ -233,6 +237,4 @@ class _Bypass:
             if channel == "shell" and threading.current_thread() is main:
                 self._main = (status, self._kernel.get_parent("shell"))
             self._publish_status(status, channel, *args, **kwargs)
-            state, running = self._main
-            if status == "idle" and state == "busy" and running:  # said for the control channel or a subshell
-                self._send_status("busy", running)
+            self._still_busy(status)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import PlanUnavailable
+from sdp_kernel.flink.types import split_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -341,21 +342,7 @@ def row_fields(row: str) -> list[tuple[str, str]]:
     """Read the columns of a type as Flink writes it: ```ROW<`a` INT, `b` VARCHAR(9)>```."""
     if not row.startswith("ROW<") or ">" not in row:
         return []
-    fields, depth, start, quoted = [], 0, 0, ""
-    body = row[len("ROW<") : row.rindex(">")]
-    for at, char in enumerate(body):
-        if quoted:
-            quoted = "" if char == quoted else quoted
-        elif char in "`'":
-            quoted = char
-        elif char in "<(":
-            depth += 1
-        elif char in ">)":
-            depth -= 1
-        elif char == "," and depth == 0:
-            fields.append(body[start:at])
-            start = at + 1
-    fields.append(body[start:])
+    fields = split_fields(row[len("ROW<") : row.rindex(">")])
     return [_field(text.strip()) for text in fields if text.strip()]
 
 

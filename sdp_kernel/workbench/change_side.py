@@ -145,7 +145,7 @@ class ChangeSide:
     def _repository(self, given: Path | None) -> Repository:
         from sdp_kernel.repository.git import Repository  # noqa: PLC0415
 
-        return Repository.find(given or self.settings.promote.repository or self.settings.root)
+        return Repository.find(self.settings.repository(given))
 
     def _committed(self, root: Path, name: str) -> CommittedJob:
         from sdp_kernel.repository import job as jobs  # noqa: PLC0415

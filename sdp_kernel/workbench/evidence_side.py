@@ -87,11 +87,10 @@ class EvidenceSide:
         from sdp_kernel.repository import job as jobs  # noqa: PLC0415
         from sdp_kernel.repository.verify import verify  # noqa: PLC0415
 
-        promote = self.settings.promote
-        root = (repository or promote.repository or self.settings.root).resolve()
+        root = self.settings.repository(repository).resolve()
         wanted = [jobs.check_known(root, name) for name in names] or jobs.names(root)
         flink = self._flink() if wanted and not offline else None
-        return [verify(root, job, flink, module_source=promote.module_source) for job in wanted]
+        return [verify(root, job, flink, module_source=self.settings.promote.module_source) for job in wanted]
 
     def _flink(self) -> Flink:
         from sdp_kernel.flink.installed import installed  # noqa: PLC0415

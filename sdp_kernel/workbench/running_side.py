@@ -389,7 +389,7 @@ class RunningSide:
     def _repository(self, repository: Path | None) -> Repository:
         from sdp_kernel.repository.git import Repository  # noqa: PLC0415
 
-        return Repository.find(repository or self.settings.promote.repository or self.settings.root)
+        return Repository.find(self.settings.repository(repository))
 
     def _branch(self, job: str) -> str:
         from sdp_kernel.errors import SettingsError  # noqa: PLC0415

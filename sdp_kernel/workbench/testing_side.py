@@ -114,7 +114,7 @@ class TestingSide:
         from sdp_kernel.repository import job as known  # noqa: PLC0415
         from sdp_kernel.repository.git import Repository  # noqa: PLC0415
 
-        place = repository or self.settings.promote.repository or self.settings.root
+        place = self.settings.repository(repository)
         return place if (place / known.JOBS).is_dir() else Repository.find(place).root
 
     def test_place(self) -> Place:
