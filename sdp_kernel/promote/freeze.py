@@ -5,7 +5,6 @@ The job runs on the embedded stack, twice, as ``sdp test`` runs it: what it writ
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from sdp_kernel.errors import PromoteError, UsageError
 from sdp_kernel.flink.script import significant
 from sdp_kernel.repository import job as jobs
 from sdp_kernel.repository import retarget
+from sdp_kernel.repository.receipt import sha256
 from sdp_kernel.repository.testing import prepare, records
 from sdp_kernel.repository.testing.aim import name_of
 from sdp_kernel.repository.testing.case import INPUT, OPTIONS, SAMPLE, Case
@@ -85,7 +85,7 @@ class Frozen:
     @property
     def receipt(self) -> dict[str, str]:
         """The files' hashes by path."""
-        return {path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(self.files.items())}
+        return {path: sha256(text) for path, text in sorted(self.files.items())}
 
 
 def is_test(path: str) -> bool:

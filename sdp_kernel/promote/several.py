@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from sdp_kernel.errors import SliceError, UsageError
 from sdp_kernel.flink.query import Query
 from sdp_kernel.flink.script import significant
 from sdp_kernel.promote.objects import Slice, setting_of
+from sdp_kernel.repository.receipt import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,7 +161,7 @@ def receipt(receipts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first["cell"] = {
         **receipts[0]["cell"],
         "name": ", ".join(cell["name"] or "a cell" for cell in cells),
-        "sha256": hashlib.sha256(hashes.encode()).hexdigest(),
+        "sha256": sha256(hashes),
     }
     first["run"] = {
         **receipts[0]["run"],

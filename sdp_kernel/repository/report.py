@@ -5,7 +5,6 @@ Markdown, for a comment. Everything from receipts, file names and plans is escap
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import subprocess
@@ -16,6 +15,7 @@ from sdp_kernel.errors import RepositoryError, SdpError, UsageError
 from sdp_kernel.flink.script import split
 from sdp_kernel.repository import job as jobs
 from sdp_kernel.repository.notation import untemplate
+from sdp_kernel.repository.receipt import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -98,7 +98,7 @@ def evidence_of(root: Path, job: str) -> JobEvidence:
         found = split("\n".join(untemplate(text or "") for text in texts.values()))
     except SdpError as error:
         return JobEvidence(job, files, receipt, f"its SQL cannot be read: {error.message}")
-    actual = [hashlib.sha256(statement.text.encode()).hexdigest() for statement in found]
+    actual = [sha256(statement.text) for statement in found]
     changed = None if actual == expected else "its SQL was changed after it was promoted"
     return JobEvidence(job, files, receipt, changed)
 
