@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 DRIVER = "org.apache.flink.table.runtime.application.SqlDriver"
 _START_S = 60.0
 _STEADY_S = 1.5
-_TOLD_S = 5.0
 _TURN_S = 0.1
 
 
@@ -88,14 +87,6 @@ def run_sql_job(
     return job_id
 
 
-def _cause(jobmanager: JobManager, job_id: str) -> str:
-    """Return why a job failed; the JobManager tells it from a cache, seconds after it has failed."""
-    deadline = time.monotonic() + _TOLD_S
-    while not (cause := jobmanager.root_cause(job_id)) and time.monotonic() < deadline:
-        time.sleep(_TURN_S)
-    return cause
-
-
 def _await_running(jobmanager: JobManager, job_id: str, name: str) -> None:
     deadline = time.monotonic() + _START_S
     steady_since: float | None = None
@@ -104,7 +95,7 @@ def _await_running(jobmanager: JobManager, job_id: str, name: str) -> None:
         if state == "FINISHED":
             return
         if state in {"FAILED", "FAILING", "CANCELED", "RESTARTING"}:
-            cause = _cause(jobmanager, job_id)
+            cause = jobmanager.root_cause(job_id)
             raise JobFailed(
                 f"the job {name} is {state}: {cause}", job_id=job_id, hint="%sdp logs taskmanager has more"
             )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TERMINAL = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 _SAVEPOINT_S, _POLL_S = 120.0, 0.1
+#: Flink's web.refresh-interval is 3 s unless it is set.
+_CACHED_S = 5.0
 #: A request that was cut off may still be on its way.
 _UNDERWAY_S = 3.0
 #: Netty refuses a request line of more than 4096 bytes.
@@ -123,9 +125,19 @@ class JobManager:
         self._call("PATCH", f"/jobs/{job_id}?mode=cancel")
 
     def root_cause(self, job_id: str) -> str:
-        """``GET /jobs/:id/exceptions``: the reason a job failed or restarts; empty for none."""
-        failures = self.failures(job_id)
-        return failures[0].reason if failures else ""
+        """Return the newest reason of :meth:`causes`; empty for none."""
+        causes = self.causes(job_id)
+        return causes[0].reason if causes else ""
+
+    def causes(self, job_id: str) -> tuple[Failure, ...]:
+        """:meth:`failures` of a job that has failed or restarts, waited for: at most 5 s.
+
+        The state is told at once, the failures from a cache as old as ``web.refresh-interval``.
+        """
+        deadline = time.monotonic() + _CACHED_S
+        while not (failures := self.failures(job_id)) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        return failures
 
     def failures(self, job_id: str) -> tuple[Failure, ...]:
         """``GET /jobs/:id/exceptions``: why the job failed or restarted, the newest first."""

@@ -264,7 +264,7 @@ def _columns(described: list[dict[str, object]]) -> tuple[Column, ...] | None:
 
 def _failed(jobmanager: JobManager, job_id: str, state: str) -> Exception:
     """Return what to raise for a job that ended early: it failed, or what it ran on is gone."""
-    failures = jobmanager.failures(job_id)
+    failures = jobmanager.causes(job_id)
     what = faults.what_was_lost([failure.stack for failure in failures])
     if what is not None:
         return Lost(what)

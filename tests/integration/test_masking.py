@@ -84,23 +84,13 @@ def test_a_job_that_fails_on_a_masked_value_does_not_show_it(
     shown = []
     try:
         query = masked.sql(sql, name="q", timeout=30, batch=batch)
-        shown.append(_root_cause(masked, query.job_id))
+        shown.append(masked.jobmanager.root_cause(query.job_id))
     except SdpError as error:
         shown += [str(error), repr(error), error.detail]
     found = masked.why("q")
     shown += [str(found), str(found.findings), *display.query_bundle(masked.query("q"))]
     assert any("masking hides values" in text for text in shown)
     assert all("123-45" not in text and "ada@" not in text for text in shown)
-
-
-def _root_cause(masked: Any, job_id: str) -> str:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        cause: str = masked.jobmanager.root_cause(job_id)
-        if cause:
-            return cause
-        time.sleep(0.2)
-    return ""
 
 
 def test_live_tables_charts_frames_and_diagnoses_are_masked_too(

@@ -64,6 +64,23 @@ def test_the_root_cause_is_the_newest_entry_of_the_history():
     )
 
 
+def test_a_cause_that_flink_tells_late_is_waited_for():
+    entry = {"stacktrace": "java.lang.RuntimeException: the disk is full\n"}
+    told = [[], [], [entry]]
+
+    def answer(_):
+        return httpx.Response(200, json={"exceptionHistory": {"entries": told.pop(0)}})
+
+    late = JobManager("http://test", transport=httpx.MockTransport(answer))
+    assert [failure.reason for failure in late.causes("a")] == ["the disk is full"]
+
+
+def test_a_job_without_a_cause_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(jobs, "_CACHED_S", 0.1)
+    history = httpx.Response(200, json={"exceptionHistory": {"entries": []}})
+    assert jobmanager({"/jobs/a/exceptions": history}).root_cause("a") == ""
+
+
 def savepoint(*statuses, state="RUNNING", start=None):
     """A JobManager that takes a savepoint: its POST's answer, then one status after the other."""
     answers = iter(statuses)

@@ -292,7 +292,7 @@ class _Run:
             )
         if state == "FINISHED":
             return None
-        causes = self.jobmanager.failures(one.job_id)
+        causes = self.jobmanager.causes(one.job_id)
         reason = causes[0].reason if causes else f"it is {state}"
         return JobFailed(f"the job failed: {reason}", job_id=one.job_id, hint=faults.hint(reason))
 
