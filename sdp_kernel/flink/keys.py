@@ -61,7 +61,7 @@ def _refusal(runner: Runner, sql: str, columns: tuple[Column, ...], key: str) ->
         + (" NOT NULL" if column.name == key else "")
         for column in columns
     )
-    runner.text(
+    runner.declare(
         f"CREATE TEMPORARY TABLE {table} ({fields}, PRIMARY KEY ({identifier(key)}) NOT ENFORCED) "
         "WITH ('connector' = 'blackhole')"
     )
@@ -71,5 +71,5 @@ def _refusal(runner: Runner, sql: str, columns: tuple[Column, ...], key: str) ->
         return error.message
     finally:
         with contextlib.suppress(SdpError):
-            runner.text(f"DROP TEMPORARY TABLE {table}")
+            runner.declare(f"DROP TEMPORARY TABLE {table}")
     return None

@@ -160,7 +160,7 @@ class Recovery:
         failed: SessionLost | None = None
         for entry in entries:
             try:
-                runner.text(session.render(entry.text, entry.parameters).text)
+                runner.declare(session.render(entry.text, entry.parameters).text)
             except SdpError as error:
                 failed = failed or SessionLost(
                     f"the gateway lost the session, and {entry.kind} {entry.target or ''} does not "

@@ -20,11 +20,11 @@ from sdp_kernel.flink.script import split
 from sdp_kernel.promote import function_change
 from sdp_kernel.promote.lints.text import options
 from sdp_kernel.promote.module_block import merged
-from sdp_kernel.promote.slice import clean_session, setting_of
+from sdp_kernel.promote.slice import setting_of
 from sdp_kernel.repository import job as jobs
 from sdp_kernel.repository import state
-from sdp_kernel.repository.guard import check_planned
 from sdp_kernel.repository.meaning import steps
+from sdp_kernel.repository.planning import declared
 from sdp_kernel.repository.state import Compatibility, Version
 
 if TYPE_CHECKING:
@@ -187,10 +187,7 @@ def version(session: Session, statements: Sequence[str], config: Mapping[str, st
         A statement before the last would do more than declare, or does not run there; or there is no
         compiled plan, with the reason.
     """
-    check_planned(statements)
-    with clean_session(session) as clean:
-        for text in statements[:-1]:
-            clean.runner().text(text)
+    with declared(session, statements) as clean:
         plan = compiled_plan(clean, statements[-1], config=config)
         return Version(plan, operator_graph(clean, statements[-1], config=config), _places(statements))
 

@@ -11,9 +11,9 @@ from sdp_kernel.flink.compiled import compiled_plan
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote import functions, render
-from sdp_kernel.promote.slice import Slice, clean_session, explain
+from sdp_kernel.promote.slice import Slice, explain
 from sdp_kernel.repository import notation
-from sdp_kernel.repository.guard import check_planned
+from sdp_kernel.repository.planning import NotDeclared, declared
 from sdp_kernel.settings import quote
 
 if TYPE_CHECKING:
@@ -169,28 +169,25 @@ def prove(session: Session, statements: Sequence[str]) -> tuple[str, dict[str, A
     UsageError
         One before the last would do more than declare; nothing has been carried out.
     """
-    check_planned(statements)
-    with clean_session(session) as clean:
-        for text in statements[:-1]:
-            _run(clean, text)
-        try:
-            plan = explain(clean, statements[-1])
-        except SdpError as error:
-            raise SliceError(
-                f"the job's INSERT does not compile: {error.message}",
-                hint="if the output's table is an older one of yours, DROP it and promote again",
-            ) from None
-        try:
-            return plan, compiled_plan(clean, statements[-1]), None
-        except PlanUnavailable as error:
-            return plan, None, error.message
-
-
-def _run(session: Session, text: str) -> None:
     try:
-        session.runner().text(text)
-    except SdpError as error:
+        with declared(session, statements) as clean:
+            return _planned(clean, statements[-1])
+    except NotDeclared as error:
         raise SliceError(
-            f"the job does not run in a clean session: {error.message}\n  {text.splitlines()[0]}",
+            f"the job does not run in a clean session: {error.message}",
             hint="run that statement's cell again in a fresh session, and then the query's",
         ) from None
+
+
+def _planned(clean: Session, statement: str) -> tuple[str, dict[str, Any] | None, str | None]:
+    try:
+        plan = explain(clean, statement)
+    except SdpError as error:
+        raise SliceError(
+            f"the job's INSERT does not compile: {error.message}",
+            hint="if the output's table is an older one of yours, DROP it and promote again",
+        ) from None
+    try:
+        return plan, compiled_plan(clean, statement), None
+    except PlanUnavailable as error:
+        return plan, None, error.message

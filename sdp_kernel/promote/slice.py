@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SdpError, SliceError
+from sdp_kernel.flink.clean import clean_session
 from sdp_kernel.flink.frame_table import is_frame
 from sdp_kernel.flink.script import significant
-from sdp_kernel.flink.session import Session
 from sdp_kernel.flink.sources import scan
 from sdp_kernel.promote.objects import (
     Slice,
@@ -33,12 +33,13 @@ from sdp_kernel.promote.objects import (
 from sdp_kernel.references import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sdp_kernel.flink.ledger import Entry
+    from sdp_kernel.flink.session import Session
 
 __all__ = [
-    "Slice", "calls", "check_places", "clean_session", "explain", "in_force", "minimal", "object_names",
+    "Slice", "calls", "check_places", "explain", "in_force", "minimal", "object_names",
     "reachable", "replay", "setting_of", "without_idle_settings",
 ]  # fmt: skip
 
@@ -51,22 +52,6 @@ _OF_THE_PLANNER = ("table.optimizer.", "table.plan.")
 _ENDS = {"DROP", "UNLOAD", "REMOVE"}
 
 
-@contextlib.contextmanager
-def clean_session(like: Session) -> Iterator[Session]:
-    """Open a session of its own on the same gateway, with the same profile, and close it."""
-    session = Session(
-        like.gateway.url,
-        jobmanager=like.jobmanager.url if like.jobmanager else None,
-        properties=like.properties,
-        fragments=like.fragments,
-        defaults=like.defaults,
-    )
-    try:
-        yield session
-    finally:
-        session.close()
-
-
 def replay(session: Session, entries: Iterable[Entry]) -> None:
     """Run entries in a clean session.
 
@@ -77,7 +62,7 @@ def replay(session: Session, entries: Iterable[Entry]) -> None:
     """
     for entry in entries:
         try:
-            session.runner().text(session.render(entry.text, entry.parameters).text)
+            session.runner().declare(session.render(entry.text, entry.parameters).text)
         except SdpError as error:
             raise SliceError(
                 f"{entry.kind} {entry.target or ''} does not run in a clean session: {error}",
@@ -218,7 +203,7 @@ class _Search:
         for group in reversed(part.objects):
             name = declared_name(group) if group[0].kind.endswith("VIEW") else ""
             if name and not (plain and object_names(group) & self._read(kept)):
-                clean.runner().text(f"DROP {'TEMPORARY ' * group[0].temporary}VIEW {name}")
+                clean.runner().declare(f"DROP {'TEMPORARY ' * group[0].temporary}VIEW {name}")
                 with contextlib.suppress(SdpError):
                     if explain(clean, self._statement, self._parameters) == plan:
                         continue
@@ -293,7 +278,7 @@ def _shown(session: Session, group: tuple[Entry, ...], name: str) -> str | None:
             replay(session, group)
             return session.runner().text(f"SHOW CREATE TABLE {name}")
         finally:
-            session.runner().text(f"DROP {temporary}TABLE IF EXISTS {name}")
+            session.runner().declare(f"DROP {temporary}TABLE IF EXISTS {name}")
     return None
 
 
@@ -346,10 +331,10 @@ def without_idle_settings(
     with clean_session(session) as clean:
         replay(clean, part.entries)
         for ddl in ddls:
-            clean.runner().text(clean.render(ddl, parameters).text)
+            clean.runner().declare(clean.render(ddl, parameters).text)
         plan = explain(clean, statement, parameters)
         for entry in steering:
-            clean.runner().text(f"RESET {quote(setting_of(entry.text))}")
+            clean.runner().declare(f"RESET {quote(setting_of(entry.text))}")
             with contextlib.suppress(SdpError):
                 if explain(clean, statement, parameters) == plan:
                     idle.append(entry)

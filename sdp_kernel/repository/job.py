@@ -103,7 +103,10 @@ def read(
     Raises
     ------
     UsageError, ParameterError
-        There is no such job, or its file has what only Terraform evaluates or what the module refuses.
+        There is no such job, or its file has what only Terraform evaluates or what the module refuses;
+        or its SQL has no statement.
+    StatementError
+        Its SQL cannot be cut into statements.
     """
     check_known(root, name)
     terraform = root / TERRAFORM
@@ -115,7 +118,13 @@ def read(
     call = read_call(terraform / f"{name}.tf", variables, module_source=module_source)
     values = checked(call.arguments, terraform, file=f"{name}.tf")
     files = tuple(_from_root(file, root) for file in values["sql"])
-    return CommittedJob(name, root, values, files, render(values, terraform))
+    job = CommittedJob(name, root, values, files, render(values, terraform))
+    if not job.statements:
+        raise UsageError(
+            f"the job {name} has no statement: {', '.join(files)}",
+            hint=f"{JOBS}/{name}.sql ends in an INSERT or a statement set",
+        )
+    return job
 
 
 def _from_root(file: str, root: Path) -> str:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from sdp_kernel.deploy.session_cluster import run_sql_job
 from sdp_kernel.errors import JobFailed, SdpError, SqlError, Unreachable, UsageError
 from sdp_kernel.flink.script import split
-from sdp_kernel.flink.session import Session
-from sdp_kernel.repository.guard import check_planned
+from sdp_kernel.repository.planning import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sdp_kernel.flink.jobs import Job, JobManager
+    from sdp_kernel.flink.session import Session
     from sdp_kernel.repository.run_record import RunRecord, What
 
 _CANCEL_S, _POLL_S = 30.0, 0.2
@@ -351,23 +351,13 @@ def check_compiles(session: Session, script: str, called: str) -> None:
     UsageError
         A statement before the last would do more than declare, or does not run; or the job does not compile.
     """
-    statements = split(script)
-    check_planned([statement.text for statement in statements], called)
-    clean = Session(
-        session.gateway.url,
-        jobmanager=session.jobmanager.url if session.jobmanager else None,
-        properties=session.properties,
-    )
+    texts = [statement.text for statement in split(script)]
     try:
-        for statement in statements[:-1]:
-            clean.runner().text(statement.text)
-        if statements:
-            clean.runner().text(f"EXPLAIN {statements[-1].text}")
+        with declared(session, texts, called) as clean:
+            clean.runner().text(f"EXPLAIN {texts[-1]}")
     except SqlError as error:
         raise UsageError(
             f"{called} does not compile: {error.message}",
             hint="mend its SQL; whatever runs goes on",
             detail=error.detail,
         ) from None
-    finally:
-        clean.close()

@@ -142,7 +142,7 @@ class Side:
             )
         with self._named():
             for text in self.texts[:-1]:
-                self.session.runner().text(text)
+                self.session.runner().declare(text)
 
     def start(self) -> None:
         """Start the job."""

@@ -205,15 +205,11 @@ class _SessionCluster(_Cluster):
 
     def _expected(self, job: CommittedJob) -> Sequence[str] | str:
         from sdp_kernel.flink.operator_graph import operator_graph  # noqa: PLC0415
-        from sdp_kernel.promote.slice import clean_session  # noqa: PLC0415
-        from sdp_kernel.repository.guard import check_planned  # noqa: PLC0415
+        from sdp_kernel.repository.planning import declared  # noqa: PLC0415
 
         texts = [found.text for found in job.statements]
         try:
-            check_planned(texts, job.name)
-            with clean_session(self._session) as clean:
-                for text in texts[:-1]:
-                    clean.runner().text(text)
+            with declared(self._session, texts, job.name) as clean:
                 return [one.text for one in operator_graph(clean, texts[-1]) if one.text]
         except SdpError as error:
             return error.message

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 import sdp_kernel
 from sdp_kernel.cli import main
 from sdp_kernel.errors import UsageError
+from sdp_kernel.flink.clean import clean_session
 from sdp_kernel.flink.operator_graph import operator_graph
 from sdp_kernel.flink.script import split
-from sdp_kernel.promote.slice import clean_session
 
 pytestmark = pytest.mark.stack
 

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import SdpError, SliceError
+from sdp_kernel.flink.clean import clean_session
 from sdp_kernel.flink.session import Session
-from sdp_kernel.promote.slice import clean_session, explain, minimal, without_idle_settings
+from sdp_kernel.promote.slice import explain, minimal, without_idle_settings
 
 pytestmark = pytest.mark.stack
 

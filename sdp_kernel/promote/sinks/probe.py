@@ -32,11 +32,11 @@ def refusal(session: Session, body: str, insert: Callable[[str], str], *, shown:
     table = f"{OWN_PLACE}.{identifier(name)}"
     runner = session.runner()
     try:
-        runner.text(f"CREATE TEMPORARY TABLE {table} {body}")
+        runner.declare(f"CREATE TEMPORARY TABLE {table} {body}")
         runner.text(f"EXPLAIN {insert(table)}")
     except SdpError as error:
         return error.message.replace(f"__sdp.__sdp.{name}", shown)
     finally:
         with contextlib.suppress(SdpError):
-            runner.text(f"DROP TEMPORARY TABLE IF EXISTS {table}")
+            runner.declare(f"DROP TEMPORARY TABLE IF EXISTS {table}")
     return None
