@@ -7,10 +7,11 @@
 const ALIVE_MS = 10_000;
 const LOOK_MS = 400;
 const AGAIN_MS = 1500;
+const OUTPUT = ".jp-OutputArea-output";
 
 function initialize({ model, signal }) {
   const page = Math.random().toString(36).slice(2);
-  const views = new Map(); // id → { part, hosts: Map(element → mount), frame }
+  const views = new Map(); // id → { part, mounts: Map(place → mount), frame }
   const parts = new Map(); // name → { promise, resolve, reject }
   const queue = new Set(); // views to draw, one for each animation frame
   const seen = new Set(); // mounts in the viewport
@@ -32,8 +33,8 @@ function initialize({ model, signal }) {
     tell();
   });
 
-  // An output that the kernel redraws is hidden at once, and as high as the view that takes its place, so
-  // that the front end lays out no table that nobody will see.
+  // Where a view is drawn in its output's HTML: redrawn HTML is hidden at once, and as high as the view that
+  // takes its place, so that the front end lays out no table that nobody will see.
   const sizes = new ResizeObserver((entries) => {
     for (const { target, contentRect } of entries) {
       const view = mounts.get(target)?.view;
@@ -43,7 +44,7 @@ function initialize({ model, signal }) {
 
   function keepPlace(mount) {
     const { view } = mount;
-    if (view.rule) return;
+    if (view.rule || mount.place.matches(OUTPUT)) return;
     const redrawn = `.sdp-live-${view.id}:not(.sdp-live-on)`;
     places.insertRule(`${redrawn} > * { display: none; }`);
     places.insertRule(`${redrawn} { min-height: 0; }`);
@@ -65,7 +66,7 @@ function initialize({ model, signal }) {
   function take(message) {
     if (message.kind === "views") {
       for (const [id, part] of Object.entries(message.views)) {
-        if (!views.has(id)) views.set(id, { id, part, hosts: new Map(), frame: null });
+        if (!views.has(id)) views.set(id, { id, part, mounts: new Map(), frame: null });
       }
       greeted = Infinity;
       look();
@@ -75,7 +76,7 @@ function initialize({ model, signal }) {
       const view = views.get(message.id);
       if (!view) return;
       view.frame = merged(view.frame, message);
-      for (const mount of view.hosts.values()) mount.dirty = true;
+      for (const mount of view.mounts.values()) mount.dirty = true;
       draw(view);
     }
   }
@@ -129,29 +130,45 @@ function initialize({ model, signal }) {
 
   // --- outputs in the page ---
 
+  // A view stands beside the output that JupyterLab renders, which is hidden: to redraw it then costs no
+  // layout. In other front ends it stands within its output's HTML.
+  function placeOf(host) {
+    return host.closest(OUTPUT) ?? host;
+  }
+
+  function stands({ place, root }) {
+    return place.matches(OUTPUT) ? root.nextSibling === place : root.parentNode === place;
+  }
+
   // An output is drawn anew when the kernel redraws its HTML, taken out of the page when it is scrolled
   // away, and there twice in a second view of the notebook. So each is looked for, again and again.
   function look() {
     for (const view of views.values()) {
       const hosts = document.getElementsByClassName(`sdp-live-${view.id}`);
-      for (const host of hosts) if (view.hosts.get(host)?.root.parentNode !== host) mount(view, host);
+      for (const place of new Set([...hosts].map(placeOf))) {
+        const known = view.mounts.get(place);
+        if (!known || !stands(known)) mount(view, place);
+      }
+      for (const known of view.mounts.values()) {
+        const { place } = known;
+        if (place.matches(OUTPUT) && !place.querySelector(`.sdp-live-${view.id}`)) remove(known);
+      }
     }
     tell();
   }
 
-  function mount(view, host) {
-    const old = [...view.hosts.values()].find((known) => !known.host.isConnected || known.root.parentNode !== known.host);
+  function mount(view, place) {
+    const old = [...view.mounts.values()].find((known) => !known.place.isConnected || !stands(known));
     if (old) {
-      view.hosts.delete(old.host);
-      settle(old, host);
+      view.mounts.delete(old.place);
+      settle(old, place);
       return;
     }
-    const fresh = { view, host, root: document.createElement("div"), dirty: true, drawer: null };
-    fresh.root.className = "sdp-live-root";
+    const fresh = { view, place, root: document.createElement("div"), dirty: true, drawer: null };
     fresh.root.dataset.lmSuppressShortcuts = "true"; // Enter on a button is the button's, not the notebook's
     fresh.redrawn = new MutationObserver(look);
     mounts.set(fresh.root, fresh);
-    settle(fresh, host);
+    settle(fresh, place);
     part(view.part).then(
       (module) => {
         fresh.drawer = module.create(fresh.root, (action) => act(view, action), { part });
@@ -161,19 +178,40 @@ function initialize({ model, signal }) {
     );
   }
 
-  function settle(mount, host) {
-    const places = [...mount.root.querySelectorAll("[data-keep-scroll]")].map((box) => [box, box.scrolled]);
-    const focused = mount.root.contains(document.activeElement) ? document.activeElement : mount.focused;
-    mount.host = host;
-    mount.view.hosts.set(host, mount);
-    host.append(mount.root);
-    if (mount.drawn) host.classList.add("sdp-live-on");
-    for (const [box, place] of places) if (place?.some(Boolean)) [box.scrollLeft, box.scrollTop] = place;
-    if (focused && mount.root.contains(focused)) focused.focus({ preventScroll: true });
+  function settle(mount, place) {
+    const { root } = mount;
+    const scrolled = [...root.querySelectorAll("[data-keep-scroll]")].map((box) => [box, box.scrolled]);
+    const focused = root.contains(document.activeElement) ? document.activeElement : mount.focused;
+    mount.place = place;
+    mount.view.mounts.set(place, mount);
+    const beside = place.matches(OUTPUT);
+    root.className = beside ? place.className : "";
+    root.classList.remove("sdp-live-on");
+    root.classList.add("sdp-live-root");
+    if (beside) place.before(root);
+    else place.append(root);
+    show(mount, mount.drawn);
+    for (const [box, at] of scrolled) if (at?.some(Boolean)) [box.scrollLeft, box.scrollTop] = at;
+    if (focused && root.contains(focused)) focused.focus({ preventScroll: true });
     mount.redrawn.disconnect();
-    if (host.parentNode) mount.redrawn.observe(host.parentNode, { childList: true });
+    if (place.parentNode) mount.redrawn.observe(place.parentNode, { childList: true });
+    watcher.unobserve(root);
+    watcher.observe(root);
+  }
+
+  function show({ place, root }, on) {
+    root.hidden = !on;
+    place.classList.toggle("sdp-live-on", Boolean(on));
+  }
+
+  function remove(mount) {
+    mount.view.mounts.delete(mount.place);
+    mount.redrawn.disconnect();
+    mount.drawer?.destroy();
+    mount.root.remove();
+    mount.place.classList.remove("sdp-live-on");
     watcher.unobserve(mount.root);
-    watcher.observe(mount.root);
+    seen.delete(mount);
   }
 
   function act(view, action) {
@@ -192,16 +230,17 @@ function initialize({ model, signal }) {
     for (const view of queue) {
       queue.delete(view);
       let drew = false;
-      for (const mount of view.hosts.values()) {
+      for (const mount of view.mounts.values()) {
         if (!mount.drawer || !mount.dirty || !(seen.has(mount) || !mount.drawn)) continue;
         mount.dirty = false;
         drew = true;
         try {
+          show(mount, true); // a chart asks for its width
           mount.drawer.draw(view.frame);
           mount.drawn = true;
-          mount.host.classList.add("sdp-live-on");
           keepPlace(mount);
         } catch (reason) {
+          show(mount, mount.drawn);
           console.error("sdp: live view", reason);
         }
       }
@@ -213,7 +252,7 @@ function initialize({ model, signal }) {
   // --- what the page tells the kernel ---
 
   function tell(anyway = false) {
-    const mounted = [...views.values()].filter((v) => [...v.hosts.keys()].some(inPage));
+    const mounted = [...views.values()].filter((v) => [...v.mounts.keys()].some(inPage));
     const visible = document.hidden ? [] : [...new Set([...seen].map((mount) => mount.view))];
     const now = JSON.stringify([mounted.map((v) => v.id), visible.map((v) => v.id)]);
     if (now === told && !anyway) return;
@@ -250,12 +289,7 @@ function initialize({ model, signal }) {
     document.adoptedStyleSheets = document.adoptedStyleSheets.filter((sheet) => sheet !== places);
     for (const view of views.values()) {
       view.frame = null;
-      for (const mount of view.hosts.values()) {
-        mount.redrawn.disconnect();
-        mount.drawer?.destroy();
-        mount.root.remove();
-        mount.host.classList.remove("sdp-live-on");
-      }
+      for (const mount of view.mounts.values()) remove(mount);
     }
     views.clear();
   }
@@ -264,8 +298,8 @@ function initialize({ model, signal }) {
 }
 
 // JupyterLab takes cells that are scrolled away out of the document, whole.
-function inPage(host) {
-  return host.isConnected || Boolean(host.closest(".jp-Cell"));
+function inPage(place) {
+  return place.isConnected || Boolean(place.closest(".jp-Cell"));
 }
 
 // A frame holds what has changed: the rest is as it was. Points are added to, by the id they begin with.

@@ -25,7 +25,7 @@ TICKS = (
     "'fields.price.min' = '1', 'fields.price.max' = '9')"
 )
 COUNTS = "SELECT MOD(n, 40) AS k, COUNT(*) AS c, MAX(n) AS m FROM ticks GROUP BY MOD(n, 40)"
-PANEL = "document.querySelector('.sdp-live-on .sdp-live-panel')"
+PANEL = "document.querySelector('.sdp-live-root:has(+ .sdp-live-on) .sdp-live-panel')"
 CELLS = "[...document.querySelectorAll('.sdp-live-panel tbody tr')].map((r) => [...r.children].map((c) => c.textContent))"
 RUNNING = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
 

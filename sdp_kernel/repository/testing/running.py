@@ -44,7 +44,13 @@ _TOLD = 60
 _READ_S = 60.0
 #: A hundred years: watermarks then come with the end of the input alone.
 _NEVER = "36500 d"
-_SESSION = {"execution.runtime-mode": "streaming", "table.local-time-zone": "UTC"}
+#: Generated code is cut into short methods for the sake of long runs; a third of planning is that. Of
+#: this length, in characters, a method is far below Java's limit of 64 KB.
+_SESSION = {
+    "execution.runtime-mode": "streaming",
+    "table.local-time-zone": "UTC",
+    "table.generated-code.max-length": "50000",
+}
 #: Of each job, whatever its own settings are: it stays small, ends with its input, and fails at once.
 _JOB = {
     "parallelism.default": "1",
