@@ -30,9 +30,9 @@ _EAGER_S, _QUIET_S = 0.02, 0.1
 _EAGER_FOR_S = 2.0
 #: After a page with rows the first question waits for this share of the gap before that page.
 _GAP_SHARE = 0.4
-#: Of a query whose pages stay smaller than this for longer than it is eager, a tenth of a second's rows
-#: come together: nobody sees them sooner, and every question costs the gateway and the kernel the same.
-_TRICKLE_BYTES = 16_384
+#: Of a query whose pages stay smaller than this for longer than it is eager, a fifth of a second's rows
+#: come together: a view draws no sooner, and every question costs the gateway and the kernel the same.
+_TRICKLE_BYTES, _TRICKLE_S = 16_384, 0.2
 
 
 def next_token(page: bytes) -> int | None:
@@ -57,14 +57,14 @@ class Pace:
         self._began = now if self._began is None else self._began
         self._trickles = size < _TRICKLE_BYTES and now - self._began > _EAGER_FOR_S
         if self._trickles:
-            self._wait = _QUIET_S
+            self._wait = _TRICKLE_S
         return self._wait if self._trickles else 0.0
 
     def after_nothing(self, now: float) -> float:
         """Return the wait after an answer without rows."""
         wait = self._wait
         eager = now + wait - self._last_rows < _EAGER_FOR_S and not self._trickles
-        self._wait = min(wait * _GROWTH, _EAGER_S if eager else _QUIET_S)
+        self._wait = min(wait * _GROWTH, _EAGER_S if eager else _TRICKLE_S if self._trickles else _QUIET_S)
         return wait
 
 

@@ -143,16 +143,17 @@ function initialize({ model, signal }) {
   // An output is drawn anew when the kernel redraws its HTML, taken out of the page when it is scrolled
   // away, and there twice in a second view of the notebook. So each is looked for, again and again.
   function look() {
+    const found = new Set(); // mounts that have their host
+    for (const host of document.getElementsByClassName("sdp-live")) {
+      const view = views.get(/(?:^| )sdp-live-([0-9a-f]+)(?: |$)/.exec(host.className)?.[1]);
+      if (!view) continue;
+      const place = placeOf(host);
+      const known = view.mounts.get(place);
+      if (!known || !stands(known)) mount(view, place);
+      found.add(view.mounts.get(place));
+    }
     for (const view of views.values()) {
-      const hosts = document.getElementsByClassName(`sdp-live-${view.id}`);
-      for (const place of new Set([...hosts].map(placeOf))) {
-        const known = view.mounts.get(place);
-        if (!known || !stands(known)) mount(view, place);
-      }
-      for (const known of view.mounts.values()) {
-        const { place } = known;
-        if (place.matches(OUTPUT) && !place.querySelector(`.sdp-live-${view.id}`)) remove(known);
-      }
+      for (const known of view.mounts.values()) if (known.place.isConnected && !found.has(known)) remove(known);
     }
     tell();
   }

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from sdp_kernel.notebook import busy
+from sdp_kernel.notebook import busy, html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,11 @@ _LINGER_S = 5.0
 _LOOK_SEEN_S, _LOOK_UNSEEN_S = 2.0, 10.0
 _SILENT_S = 5.0
 _REMEMBERED = 200
+#: An output of its own: where a redraw brings a style sheet along, the page styles all it shows anew.
+_STYLE = (
+    f'<div class="sdp-style">{html.STYLE}'
+    "<style>.jp-OutputArea-child:has(> .jp-OutputArea-output > .sdp-style){display:none}</style></div>"
+)
 
 
 class Pace:
@@ -164,7 +169,8 @@ class LiveView(abc.ABC):
             self._static_at = state
             bundle = self.static(query, last=last)
             if "text/html" in bundle:
-                bundle["text/html"] = f'<div class="sdp-live sdp-live-{self.id}">{bundle["text/html"]}</div>'
+                markup = bundle["text/html"].removeprefix(html.STYLE) if can_widget() else bundle["text/html"]
+                bundle["text/html"] = f'<div class="sdp-live sdp-live-{self.id}">{markup}</div>'
             self._context.run(self._show, bundle, last)
 
     def _show(self, bundle: dict[str, Any], last: bool) -> None:  # noqa: FBT001
@@ -173,6 +179,8 @@ class LiveView(abc.ABC):
             self._handle.update(bundle, raw=True)
         elif last or can_widget():
             self._handle = display(bundle, raw=True, display_id=True)
+            if can_widget():
+                display({"text/html": _STYLE, "text/plain": ""}, raw=True)
 
 
 class Host:

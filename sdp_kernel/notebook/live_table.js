@@ -37,6 +37,8 @@ export function create(root, act) {
   let columns = "";
   let widths = [];
   let rows = new Map(); // id → row element, its texts in .texts
+  let fader;
+  const fading = new Map(); // element that flashes → its step
 
   // --- elements ---
 
@@ -226,14 +228,23 @@ export function create(root, act) {
     });
   }
 
+  // What changed fades in three steps. An animation of so many cells would have the page styled for each frame.
   function flash(element) {
-    // Two names for one animation: the other one starts it again.
-    const again = element.classList.contains("sdp-flash-a");
-    element.classList.toggle("sdp-flash-a", !again);
-    element.classList.toggle("sdp-flash-b", again);
+    element.classList.remove("sdp-flash-2", "sdp-flash-3");
+    element.classList.add("sdp-flash-1");
+    fading.set(element, 1);
+    fader ||= setInterval(fade, FLASH_MS / 3);
   }
-  body.addEventListener("animationend", ({ target }) => target.classList.remove("sdp-flash-a", "sdp-flash-b"));
-  panel.style.setProperty("--sdp-flash", `${FLASH_MS}ms`);
+
+  function fade() {
+    for (const [element, step] of fading) {
+      element.classList.remove(`sdp-flash-${step}`);
+      if (step < 3) element.classList.add(`sdp-flash-${step + 1}`);
+      if (step < 3) fading.set(element, step + 1);
+      else fading.delete(element);
+    }
+    if (!fading.size) fader = clearInterval(fader);
+  }
 
   function drawFoot(next) {
     const end = Math.min(next.offset + next.ids.length, next.total);
@@ -266,5 +277,5 @@ export function create(root, act) {
     drawFoot(now.table);
   }
 
-  return { draw, destroy: () => root.replaceChildren() };
+  return { draw, destroy: () => (clearInterval(fader), root.replaceChildren()) };
 }

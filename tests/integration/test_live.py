@@ -87,7 +87,7 @@ def test_a_table_is_sorted_paged_paused_and_stopped_while_its_cell_runs(notebook
     show(page)
     page.wait("return document.querySelectorAll('.sdp-live-panel tbody tr').length === 25", 30)
     page.wait(
-        "return document.querySelector('.sdp-live-panel .sdp-flash-a, .sdp-live-panel .sdp-flash-b')", 20
+        "return document.querySelector('.sdp-live-panel .sdp-flash-1')", 20
     )
     page.wait(f"return {PANEL}.innerText.includes('INT · key')", 30)
     page.wait(f"return {RUNNING}", 5)  # after an answer the page is told "idle", and at once "busy" again

@@ -86,11 +86,11 @@ def test_after_full_pages_the_next_is_asked_for_at_once_for_as_long_as_the_query
     assert {pace.after_rows(0.01 * i, 1_000_000) for i in range(1000)} == {0.0}
 
 
-def test_a_trickle_is_asked_for_at_once_in_the_beginning_and_ten_times_a_second_later():
+def test_a_trickle_is_asked_for_at_once_in_the_beginning_and_five_times_a_second_later():
     pace = Pace(0.0)
     assert {pace.after_rows(0.02 * i, 300) for i in range(100)} == {0.0}
-    assert {pace.after_rows(3 + 0.1 * i, 300) for i in range(100)} == {0.1}
-    assert pace.after_nothing(13.1) == 0.1
+    assert {pace.after_rows(3 + 0.1 * i, 300) for i in range(100)} == {0.2}
+    assert pace.after_nothing(13.1) == 0.2
     assert pace.after_rows(13.2, 1_000_000) == 0.0
 
 
