@@ -178,9 +178,9 @@ class LiveView(abc.ABC):
         if self._handle is not None:
             self._handle.update(bundle, raw=True)
         elif last or can_widget():
-            self._handle = display(bundle, raw=True, display_id=True)
             if can_widget():
                 display({"text/html": _STYLE, "text/plain": ""}, raw=True)
+            self._handle = display(bundle, raw=True, display_id=True)
 
 
 class Host:

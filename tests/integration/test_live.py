@@ -86,9 +86,7 @@ def test_a_table_is_sorted_paged_paused_and_stopped_while_its_cell_runs(notebook
     page.start(2)
     show(page)
     page.wait("return document.querySelectorAll('.sdp-live-panel tbody tr').length === 25", 30)
-    page.wait(
-        "return document.querySelector('.sdp-live-panel .sdp-flash-1')", 20
-    )
+    page.wait("return document.querySelector('.sdp-live-panel .sdp-flash-1')", 20)
     page.wait(f"return {PANEL}.innerText.includes('INT · key')", 30)
     page.wait(f"return {RUNNING}", 5)  # after an answer the page is told "idle", and at once "busy" again
 
@@ -127,11 +125,16 @@ def test_the_saved_file_shows_the_last_table_without_a_kernel(notebook, place):
     page.run(2)
     show(page)
     saved = save(page, path)
-    (output,) = saved["cells"][2]["outputs"]
+    style, output = saved["cells"][2]["outputs"]
     assert set(output["data"]) == {"text/html", "text/plain"}
+    assert "<style>" in style["data"]["text/html"]
+    assert "<style>" not in output["data"]["text/html"]
     assert "stopped at limit, 40 rows" in output["data"]["text/plain"]
     assert "widgets" not in saved["metadata"]
+    assert page.js("return document.querySelector('.sdp-style').getClientRects().length") == 0
     live_browser.shut_down(url)
+    page.wait("return document.querySelector('.sdp-live td')?.getClientRects().length", 60)  # the saved one
+    assert page.js("return getComputedStyle(document.querySelector('.sdp-live td')).whiteSpace") == "nowrap"
 
     saved["metadata"]["kernelspec"]["name"] = "there-is-no-such-kernel"
     nbformat.write(saved, directory / "reopened.ipynb")
@@ -229,7 +232,7 @@ def test_a_chart_follows_its_query_and_is_a_chart_in_the_saved_file(notebook):
     assert light[0] == light[1] != dark[0] == dark[1]
     assert light[2] == dark[2] == "rgba(0, 0, 0, 0)"
     saved = save(page, path)
-    (output,) = saved["cells"][2]["outputs"]
+    _, output = saved["cells"][2]["outputs"]
     assert set(output["data"]) == {"application/vnd.vegalite.v5+json", "image/png", "text/plain"}
     points = output["data"]["application/vnd.vegalite.v5+json"]["datasets"]["rows"]
     assert len(points) > 10
