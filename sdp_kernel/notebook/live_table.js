@@ -23,8 +23,11 @@ function button(label, title, onClick) {
   return made;
 }
 
+// A text node is used again: so many new ones a second would have the browser collect garbage.
 function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const node = element.firstChild;
+  if (node?.nodeType !== Node.TEXT_NODE || node.nextSibling) element.textContent = text;
+  else if (node.data !== text) node.data = text;
 }
 
 function setHidden(element, hidden) {
@@ -210,7 +213,7 @@ export function create(root, act) {
     texts.forEach((text, index) => {
       if (row.texts[index] === text) return;
       const cell = row.children[index];
-      cell.textContent = text ?? "null";
+      setText(cell, text ?? "null");
       cell.classList.toggle("sdp-null", text === null);
       flashes?.push(cell);
       const length = Math.min(text?.length ?? 4, 40);
