@@ -75,3 +75,11 @@ def test_a_file_outside_the_repository_is_refused(tmp_path):
     root = make(tmp_path / "team", files=["../elsewhere.sql", "sql/jobs/big-orders.sql"])
     with pytest.raises(UsageError, match="outside the repository"):
         jobs.read(root, "big-orders", kafka=KAFKA)
+
+
+@pytest.mark.parametrize("text", ["", "-- nothing yet\n"])
+def test_a_job_without_a_statement_is_refused_where_it_is_read(tmp_path, text):
+    root = make(tmp_path, files=("sql/jobs/big-orders.sql",), args={"least": "1"})
+    write(root, "sql/jobs/big-orders.sql", text)
+    with pytest.raises(UsageError, match="the job big-orders has no statement"):
+        jobs.read(root, "big-orders", kafka=KAFKA)
