@@ -137,9 +137,6 @@ def change_of(
         except SdpError as error:
             why = f"the committed job cannot be read: {error.message}"
             return Change(base, own, origin, (), (), state.unknown(why))
-        if not old:
-            why = f"the committed sql/jobs/{job}.sql has no statement"
-            return Change(base, own, origin, (), (), state.unknown(why))
         given = python or {}
         others = function_change.changes(
             old,

@@ -121,8 +121,8 @@ def read(
     job = CommittedJob(name, root, values, files, render(values, terraform))
     if not job.statements:
         raise UsageError(
-            f"the job {name} has no statement: {', '.join(files)}",
-            hint=f"{JOBS}/{name}.sql ends in an INSERT or a statement set",
+            f"the job {name} does nothing: {files[-1]} has no statement",
+            hint=f"promote a cell as {name}, or take the job out of {TERRAFORM}/",
         )
     return job
 

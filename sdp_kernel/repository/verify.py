@@ -235,9 +235,6 @@ def _on_flink(root: Path, job: str, receipt: Mapping[str, Any], flink: Flink) ->
     try:
         with version(Repository(root), job, None, flink.place) as found:
             statements = tuple(statement.text for statement in found.job.statements)
-            if not statements:
-                yield Check("plan", FAILED, f"{', '.join(found.job.files)} has no statement")
-                return
             text, compiled, reason = flink.prove(statements)
     except SdpError as error:
         yield Check("plan", FAILED, f"the job does not run from the repository alone: {error.message}")

@@ -81,5 +81,5 @@ def test_a_file_outside_the_repository_is_refused(tmp_path):
 def test_a_job_without_a_statement_is_refused_where_it_is_read(tmp_path, text):
     root = make(tmp_path, files=("sql/jobs/big-orders.sql",), args={"least": "1"})
     write(root, "sql/jobs/big-orders.sql", text)
-    with pytest.raises(UsageError, match="the job big-orders has no statement"):
+    with pytest.raises(UsageError, match=r"does nothing: sql/jobs/big-orders\.sql has no statement"):
         jobs.read(root, "big-orders", kafka=KAFKA)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sdp_kernel.errors import SdpError, UsageError
+from sdp_kernel.errors import SdpError
 from sdp_kernel.flink.ledger import Entry
 from sdp_kernel.flink.script import split
 from sdp_kernel.promote.lints.draft import Draft
@@ -55,20 +55,8 @@ def look_over(root: Path, names: Iterable[str], settings: Settings) -> dict[str,
 
 
 def draft_of(job: CommittedJob) -> Draft:
-    """Return a committed job as it was before it was composed.
-
-    Raises
-    ------
-    UsageError
-        Its files have no statement.
-    """
-    statements = split(job.written)
-    if not statements:
-        raise UsageError(
-            f"{', '.join(job.files)} has no statement",
-            hint=f"promote a cell as {job.name}, or take the job out of terraform/",
-        )
-    *before, last = statements
+    """Return a committed job as it was before it was composed."""
+    *before, last = split(job.written)
     entries = [Entry(one.text, one.kind, one.target, one.temporary) for one in before]
     declared = [e for e in entries if e.kind.startswith(("CREATE", "ALTER")) and e.kind.endswith(_DECLARED)]
     rest = tuple(entry for entry in entries if entry not in declared)
