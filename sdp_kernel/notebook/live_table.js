@@ -242,9 +242,12 @@ export function create(root, act) {
   function fade() {
     for (const [element, step] of fading) {
       element.classList.remove(`sdp-flash-${step}`);
-      if (step < 3) element.classList.add(`sdp-flash-${step + 1}`);
-      if (step < 3) fading.set(element, step + 1);
-      else fading.delete(element);
+      if (step === 3) {
+        fading.delete(element);
+        continue;
+      }
+      element.classList.add(`sdp-flash-${step + 1}`);
+      fading.set(element, step + 1);
     }
     if (!fading.size) fader = clearInterval(fader);
   }
