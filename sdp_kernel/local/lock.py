@@ -19,6 +19,7 @@ GROUPS: dict[str, dict[str, bool]] = {
     "flink": {
         "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2": False,
         f"org.apache.flink:flink-sql-avro-confluent-registry:{FLINK}": False,
+        "com.getindata:flink-http-connector:0.25.0": False,
     },
     "kafka": {
         f"org.apache.kafka:kafka_2.13:{KAFKA}": True,
@@ -32,8 +33,6 @@ GROUPS: dict[str, dict[str, bool]] = {
         f"org.apache.flink:flink-s3-fs-hadoop:{FLINK}": False,
         "org.apache.hadoop:hadoop-mapreduce-client-core:3.3.4": False,
     },
-    # for tests: tables that a job looks up by HTTP
-    "lookup": {"com.getindata:flink-http-connector:0.25.0": False},
     "connect": {
         f"org.apache.kafka:connect-runtime:{KAFKA}": True,
         f"org.apache.kafka:connect-json:{KAFKA}": True,

@@ -142,5 +142,4 @@ class TestingSide:
             kafka,
             self.settings.make_state_dir() / "tests",
             profile.session,
-            maven=self.settings.local.maven,
         )

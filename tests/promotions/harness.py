@@ -18,7 +18,6 @@ import sdp_kernel
 from sdp_kernel.errors import JobFailed, SdpError
 from sdp_kernel.flink import function_cell
 from sdp_kernel.flink.script import split
-from sdp_kernel.local.artifacts import ensure
 from sdp_kernel.repository.retarget import tables
 from sdp_kernel.repository.tables import FinalTable, diff
 from tests.promotions import corpus, replay, topics
@@ -137,12 +136,10 @@ def run(
         ThreadPoolExecutor(notebooks) as exploring,
         ThreadPoolExecutor(len(names)) as comparing,
     ):
-        (http_connector,) = ensure(("lookup",))
         given = {
             "prefix": prefix,
             "service": service,
             "directory": str(directory),
-            "http_connector": str(http_connector),
         }
 
         def work(number: int) -> None:

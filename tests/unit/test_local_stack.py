@@ -21,7 +21,7 @@ PORTS = (
 def test_the_lock_file_names_every_jar_of_a_group_once_with_hash_and_size():
     groups = json.loads(artifacts.LOCK_FILE.read_text())["groups"]
     rows = [row for group in groups.values() for row in group]
-    tests = {"files", "lookup", "flink-operator", "strimzi", "metrics", "connect", "jmx"}
+    tests = {"files", "flink-operator", "strimzi", "metrics", "connect", "jmx"}
     assert set(groups) == {"gateway", "flink", "kafka", "registry"} | tests
     for group in groups.values():
         assert len({row["coordinate"] for row in group}) == len(group)

@@ -13,7 +13,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from sdp_kernel.references import quote
 from sdp_kernel.repository.testing.values import dumps
 
 if TYPE_CHECKING:
@@ -38,19 +37,6 @@ def options(url: str) -> dict[str, str | None]:
         "lookup-method": "GET",
         "gid.connector.http.source.lookup.result-type": "array",
     }
-
-
-def jars(maven: str | None) -> tuple[str, ...]:
-    """Return the statements that bring the connector, which is fetched once where it is wanted.
-
-    Raises
-    ------
-    ArtifactError
-        It cannot be fetched.
-    """
-    from sdp_kernel.local.artifacts import ensure  # noqa: PLC0415 - where a table is looked up
-
-    return tuple(f"ADD JAR {quote(str(jar))}" for jar in ensure(("lookup",), mirror=maven))
 
 
 class Server:

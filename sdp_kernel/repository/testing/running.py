@@ -64,8 +64,7 @@ _JOB = {
 class Place:
     """Where tests run: a gateway, its JobManager, one Kafka, and a disk that they share with this process.
 
-    ``session`` are properties of the gateway session; ``state_dir`` is where files go that Flink reads;
-    ``maven`` is a mirror for the one jar that tables which are looked up need.
+    ``session`` are properties of the gateway session; ``state_dir`` is where files go that Flink reads.
     """
 
     gateway: str
@@ -74,7 +73,6 @@ class Place:
     state_dir: Path
     session: Mapping[str, str] = field(default_factory=dict)
     at_once: int = _AT_ONCE
-    maven: str | None = None
 
 
 def run(
@@ -228,8 +226,7 @@ class _Run:
         handle = self.gateway.open_session("sdp-test", {**self.place.session, **_SESSION})
         took = False
         try:
-            jars = lookups.jars(self.place.maven) if one.prepared.served else ()
-            for statement in (*jars, *one.prepared.script.declarations):
+            for statement in one.prepared.script.declarations:
                 with _telling(statement):
                     self.gateway.configure_session(handle, statement)
             self.written.wait()

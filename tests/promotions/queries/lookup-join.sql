@@ -1,6 +1,5 @@
 -- Orders with what a web service knows of the customer.
 -- needs: orders
-ADD JAR '${http_connector}';
 CREATE TABLE customer_service (
   customer_id INT,
   segment STRING,
