@@ -20,27 +20,27 @@ _environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True
 
 _PLAN = _environment.from_string(
     """<style>
-.sdp-plan{font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,#1a1a1a)}
-.sdp-plan code,.sdp-plan pre{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}
-.sdp-plan h4{margin:2px 0 4px;font-size:14px}
-.sdp-plan .dim{color:var(--jp-ui-font-color2,#616161)}
-.sdp-plan .error{color:var(--jp-error-color1,#c62828);font-weight:600}
-.sdp-plan .warning{color:var(--jp-warn-color0,#b45f06);font-weight:600}
-.sdp-plan .new,.sdp-plan .add,.sdp-plan .fixed{color:var(--jp-success-color1,#2e7d32)}
-.sdp-plan .changed{color:var(--jp-warn-color0,#b45f06)}
-.sdp-plan .del{color:var(--jp-error-color1,#c62828)}
-.sdp-plan pre{margin:2px 0 6px;padding:6px 10px;border:1px solid var(--jp-border-color2,#ddd);border-radius:4px;overflow:auto;max-height:320px;background:transparent}
-.sdp-plan table{border-collapse:collapse;font:inherit;color:inherit;margin:2px 0;background:transparent}
-.sdp-plan th,.sdp-plan td{text-align:left;vertical-align:top;padding:0 12px 0 0;border:0;background:transparent;font-weight:400;white-space:normal;max-width:none}
-.sdp-plan th{color:var(--jp-ui-font-color2,#616161);white-space:nowrap}
-.sdp-plan tr,.sdp-plan tbody tr:nth-child(even),.sdp-plan tbody tr:hover{background:transparent}
-.sdp-plan summary{cursor:pointer}
-.sdp-plan ul{margin:2px 0 6px;padding-left:20px}
-</style><div class="sdp-plan">
+.sdp-promotion{font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,#1a1a1a)}
+.sdp-promotion code,.sdp-promotion pre{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}
+.sdp-promotion h4{margin:2px 0 4px;font-size:14px}
+.sdp-promotion .dim{color:var(--jp-ui-font-color2,#616161)}
+.sdp-promotion .error{color:var(--jp-error-color1,#c62828);font-weight:600}
+.sdp-promotion .warning{color:var(--jp-warn-color0,#b45f06);font-weight:600}
+.sdp-promotion .new,.sdp-promotion .add,.sdp-promotion .fixed{color:var(--jp-success-color1,#2e7d32)}
+.sdp-promotion .changed{color:var(--jp-warn-color0,#b45f06)}
+.sdp-promotion .del{color:var(--jp-error-color1,#c62828)}
+.sdp-promotion pre{margin:2px 0 6px;padding:6px 10px;border:1px solid var(--jp-border-color2,#ddd);border-radius:4px;overflow:auto;max-height:320px;background:transparent}
+.sdp-promotion .sdp-facts{border-collapse:collapse;font:inherit;color:inherit;margin:2px 0;background:transparent}
+.sdp-promotion .sdp-facts th,.sdp-promotion .sdp-facts td{text-align:left;vertical-align:top;padding:0 12px 0 0;border:0;background:transparent;font-weight:400;white-space:normal;max-width:none}
+.sdp-promotion .sdp-facts th{color:var(--jp-ui-font-color2,#616161);white-space:nowrap}
+.sdp-promotion .sdp-facts tr,.sdp-promotion .sdp-facts tbody tr:nth-child(even),.sdp-promotion .sdp-facts tbody tr:hover{background:transparent}
+.sdp-promotion summary{cursor:pointer}
+.sdp-promotion ul{margin:2px 0 6px;padding-left:20px}
+</style><div class="sdp-promotion">
 <h4>Job {{ plan.job }} <span class="dim">→ branch {{ plan.branch }} of {{ plan.repository.name }}</span></h4>
 <div>{{ evidence }}</div>
-<table>{% for name, value in places %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table>
-<details><summary class="dim">evidence</summary><table>
+<table class="sdp-facts">{% for name, value in places %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}</table>
+<details><summary class="dim">evidence</summary><table class="sdp-facts">
 {% for name, value in facts %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>
 {% endfor %}</table></details>
 {% if plan.findings %}<ul>{% for f in plan.findings %}

@@ -16,13 +16,13 @@ _HTML = _environment.from_string(
 .sdp-drift pre{font:12px/1.5 var(--jp-code-font-family,ui-monospace,monospace);
 margin:2px 0 6px;padding:6px 10px;
 border:1px solid var(--jp-border-color2,#ddd);border-radius:4px;overflow:auto}
-.sdp-drift td,.sdp-drift th{text-align:left;padding:2px 12px 2px 0;vertical-align:top}
+.sdp-drift .sdp-edges td,.sdp-drift .sdp-edges th{text-align:left;padding:2px 12px 2px 0;vertical-align:top}
 .sdp-drift .dim{color:var(--jp-ui-font-color2,#616161)}
 .sdp-drift .changed,.sdp-drift .only{color:var(--jp-warn-color0,#b45f06);font-weight:600}
 .sdp-drift .same{color:var(--jp-success-color1,#2e7d32)}
 </style><div class="sdp-drift">
 <div class="dim">repository at {{ drift.commit[:10] }}; {{ drift.place }}</div>
-<table><tr><th>job</th><th>cell → repository</th><th>repository → cluster</th></tr>
+<table class="sdp-edges"><tr><th>job</th><th>cell → repository</th><th>repository → cluster</th></tr>
 {% for job in drift.jobs %}<tr><td>{{ job.job }}</td>
 {% for edge in (job.cell, job.cluster) %}<td><span class="{{ edge.state }}">{{ edge.state }}</span>
 <span class="dim">{{ edge.why }}</span>{% if edge.diff %}<details><summary>what differs</summary>

@@ -20,12 +20,12 @@ _environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True
 _HTML = _environment.from_string(
     """<style>
 .sdp-diff{font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,#1a1a1a)}
-.sdp-diff th,.sdp-diff td{text-align:left}
+.sdp-diff .sdp-rows th,.sdp-diff .sdp-rows td{text-align:left}
 </style><div class="sdp-diff">
 <div><b>{{ diff.table }}</b> {{ verdict }}</div>
 {% for line in notes %}<div>{{ line }}</div>{% endfor %}
 {% for title, names, rows in parts %}<div>{{ title }}</div>
-<table><thead><tr>{% for name in names %}<th>{{ name }}</th>{% endfor %}</tr></thead><tbody>
+<table class="sdp-rows"><thead><tr>{% for name in names %}<th>{{ name }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in rows %}<tr>{% for value in row %}<td>{{ value }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table>
 {% endfor %}</div>"""
