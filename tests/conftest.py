@@ -84,6 +84,12 @@ def topic_name():
 
 
 @pytest.fixture
+def job():
+    """A job name that no other test uses."""
+    return f"job-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
 def produce(stack):
     """Write records: ``produce(topic, [(key, value), …], partitions=1)``."""
     from confluent_kafka import Producer

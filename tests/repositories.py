@@ -17,6 +17,27 @@ def configure(where):
     git(where, "config", "commit.gpgsign", "false")
 
 
+def settings(stack, more=""):
+    """Return an ``sdp.toml`` whose profile ``local`` is the stack, with ``more`` behind it."""
+    return (
+        f'[profiles.local]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n'
+        f'[profiles.local.kafka.main]\n"bootstrap.servers" = "{stack.kafka}"\n{more}'
+    )
+
+
+def make_team(root, stack, more="", **files):
+    """Make a team's repository on the stack, with one commit; ``files`` are committed too."""
+    root.mkdir(parents=True, exist_ok=True)
+    git(root, "init", "-q", "-b", "main")
+    configure(root)
+    write(root, "sdp.toml", settings(stack, more))
+    for path, text in files.items():
+        write(root, path, text)
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "Begin")
+    return root
+
+
 def write(where, path, text="x\n"):
     (where / path).parent.mkdir(parents=True, exist_ok=True)
     (where / path).write_text(text, encoding="utf-8")

@@ -4,7 +4,7 @@ import json
 import time
 
 from sdp_kernel.promote import render
-from tests.repositories import configure, git, write
+from tests.repositories import git, make_team, write
 
 __all__ = ["JobRepository", "git"]
 
@@ -14,17 +14,7 @@ class JobRepository:
 
     def __init__(self, root, stack, more=""):
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
-        git(root, "init", "-q", "-b", "main")
-        configure(root)
-        write(
-            root,
-            "sdp.toml",
-            f'[profiles.local]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n'
-            f'[profiles.local.kafka.main]\n"bootstrap.servers" = "{stack.kafka}"\n{more}',
-        )
-        write(root, ".gitignore", ".sdp/\n")
-        self.commit("Begin")
+        make_team(root, stack, more, **{".gitignore": ".sdp/\n"})
 
     def commit(self, message):
         git(self.root, "add", "-A")

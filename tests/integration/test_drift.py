@@ -1,9 +1,7 @@
 """Drift between a notebook, the repository and a running cluster."""
 
 import json
-import subprocess
 import time
-import uuid
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +12,7 @@ from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.clean import clean_session
 from sdp_kernel.flink.operator_graph import operator_graph
 from sdp_kernel.flink.script import split
+from tests.repositories import git, make_team, write
 
 pytestmark = pytest.mark.stack
 
@@ -22,41 +21,15 @@ TABLE = """CREATE TABLE trades (id BIGINT, symbol STRING) WITH ('connector' = 'k
 COUNTS = "SELECT symbol, COUNT(*) AS n FROM trades GROUP BY symbol"
 
 
-def git(where, *arguments):
-    subprocess.run(["git", *arguments], cwd=where, capture_output=True, check=True)
-
-
-def notebook(root, body):
+def notebook(body):
     cells = [{"cell_type": "code", "metadata": {}, "source": f"%%flinksql counts\n{body}", "outputs": []}]
-    (root / "n.ipynb").write_text(
-        json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}})
-    )
-
-
-@pytest.fixture
-def job():
-    """A job name that no other test uses."""
-    return f"job-{uuid.uuid4().hex[:8]}"
+    return json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}})
 
 
 @pytest.fixture
 def wb(tmp_path, stack, job, topic_name, produce):
     """A workbench on a repository with the job, promoted from a notebook, and running."""
-    git(tmp_path, "init", "-q", "-b", "main")
-    git(tmp_path, "config", "user.name", "Ada")
-    git(tmp_path, "config", "user.email", "ada@example.com")
-    (tmp_path / "sdp.toml").write_text(
-        f"""[profiles.local]
-gateway = "{stack.gateway}"
-jobmanager = "{stack.jobmanager}"
-[profiles.local.kafka.main]
-"bootstrap.servers" = "{stack.kafka}"
-""",
-        encoding="utf-8",
-    )
-    notebook(tmp_path, COUNTS)
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-q", "-m", "Begin")
+    make_team(tmp_path, stack, **{"n.ipynb": notebook(COUNTS)})
     produce(topic_name, [(None, json.dumps({"id": 1, "symbol": "A"}))])
     with sdp_kernel.connect("local", directory=tmp_path) as workbench:
         workbench.sql(TABLE.format(topic=topic_name))
@@ -91,7 +64,7 @@ def test_a_job_is_the_same_in_all_places_until_one_is_changed(wb, job, tmp_path,
     calm = CliRunner().invoke(main, ["drift", job, "--check"])
     assert (calm.exit_code, job in calm.output) == (0, True)
 
-    notebook(tmp_path, f"{COUNTS} HAVING COUNT(*) > 1")
+    write(tmp_path, "n.ipynb", notebook(f"{COUNTS} HAVING COUNT(*) > 1"))
     (one,) = wb.drift(job).jobs
     assert (one.cell.state, one.cluster.state) == ("changed", "same")
     assert "HAVING" in one.cell.diff

@@ -2,9 +2,7 @@
 
 import json
 import re
-import subprocess
 import time
-import uuid
 
 import httpx
 import pytest
@@ -18,6 +16,7 @@ from sdp_kernel.flink.functions import Functions
 from sdp_kernel.flink.ledger import Ledger
 from sdp_kernel.flink.session import Session
 from sdp_kernel.repository import notation
+from tests.repositories import git, make_team
 
 pytestmark = pytest.mark.stack
 
@@ -251,32 +250,10 @@ def test_in_a_kernel_the_functions_are_plain_python_and_sql(stack, tmp_path):
 # promotion
 
 
-def git(where, *arguments):
-    done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def repository(tmp_path, stack):
     """A team repository with the stack in its ``sdp.toml``."""
-    root = tmp_path / "repository"
-    root.mkdir()
-    git(root, "init", "-q", "-b", "main")
-    git(root, "config", "user.name", "Ada")
-    git(root, "config", "user.email", "ada@example.com")
-    (root / "sdp.toml").write_text(
-        f'[profiles.local]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n'
-        f'[profiles.local.kafka.main]\n"bootstrap.servers" = "{stack.kafka}"\n',
-        encoding="utf-8",
-    )
-    git(root, "add", "-A")
-    git(root, "commit", "-q", "-m", "Begin")
-    return root
-
-
-@pytest.fixture
-def job():
-    return f"job-{uuid.uuid4().hex[:8]}"
+    return make_team(tmp_path / "repository", stack)
 
 
 @pytest.fixture

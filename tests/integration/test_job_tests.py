@@ -16,6 +16,7 @@ import sdp_kernel
 from sdp_kernel.cli import main
 from sdp_kernel.errors import PromoteError
 from tests.jobs_repository import add_job, lines, write
+from tests.repositories import git, make_team, settings
 
 pytestmark = pytest.mark.stack
 
@@ -25,12 +26,7 @@ JOBS = {"big-orders": "filter", "minutes": "window", "names": "join", "sizes": "
 @pytest.fixture
 def root(tmp_path, stack):
     """A repository of four jobs with tests, whose profile is the stack."""
-    write(
-        tmp_path,
-        "sdp.toml",
-        f'[profiles.local]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n'
-        f'[profiles.local.kafka.main]\n"bootstrap.servers" = "{stack.kafka}"\n',
-    )
+    write(tmp_path, "sdp.toml", settings(stack))
     for name, kind in JOBS.items():
         add_job(tmp_path, name, kind)
     return tmp_path
@@ -295,28 +291,11 @@ def test_pytest_collects_the_tests_and_shows_the_difference(root):
 # --- frozen by a promotion -------------------------------------------------------------------
 
 
-def git(where, *arguments):
-    done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, check=True)
-    return done.stdout
-
-
 @pytest.fixture
 def team(tmp_path, stack):
     """An empty repository that hides e-mail addresses and numbers of cards."""
-    write(
-        tmp_path,
-        "sdp.toml",
-        f'[profiles.local]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n'
-        f'[profiles.local.kafka.main]\n"bootstrap.servers" = "{stack.kafka}"\n'
-        '[masking.columns]\nemail = "hash"\ncard = "hash"\nnote = "redact"\n',
-    )
-    write(tmp_path, ".gitignore", ".sdp/\n")
-    git(tmp_path, "init", "-q", "-b", "main")
-    git(tmp_path, "config", "user.name", "Ada")
-    git(tmp_path, "config", "user.email", "ada@example.com")
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-q", "-m", "Begin")
-    return tmp_path
+    hidden = '[masking.columns]\nemail = "hash"\ncard = "hash"\nnote = "redact"\n'
+    return make_team(tmp_path, stack, hidden, **{".gitignore": ".sdp/\n"})
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Promotions on a real stack: from a cell that ran to a commit, a topic and a running job."""
 
 import json
-import subprocess
 import time
 import uuid
 
@@ -18,6 +17,7 @@ from sdp_kernel.errors import (
     StatementError,
     UsageError,
 )
+from tests.repositories import git, make_team
 
 pytestmark = pytest.mark.stack
 
@@ -26,11 +26,6 @@ TABLE = """CREATE TABLE {table} (id BIGINT, symbol STRING, price DOUBLE)
         'scan.startup.mode' = 'earliest-offset'{more})"""
 BOUNDED = "/*+ OPTIONS('scan.bounded.mode' = 'latest-offset') */"
 COUNTS = f"SELECT COUNT(*) AS n, symbol FROM trades {BOUNDED} GROUP BY symbol"
-
-
-def git(where, *arguments):
-    done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def snapshot(where):
@@ -45,27 +40,7 @@ def snapshot(where):
 @pytest.fixture
 def repository(tmp_path, stack):
     """A team repository with the stack in its ``sdp.toml``."""
-    git(tmp_path, "init", "-q", "-b", "main")
-    git(tmp_path, "config", "user.name", "Ada")
-    git(tmp_path, "config", "user.email", "ada@example.com")
-    (tmp_path / "sdp.toml").write_text(
-        f"""[profiles.local]
-gateway = "{stack.gateway}"
-jobmanager = "{stack.jobmanager}"
-[profiles.local.kafka.main]
-"bootstrap.servers" = "{stack.kafka}"
-""",
-        encoding="utf-8",
-    )
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-q", "-m", "Begin")
-    return tmp_path
-
-
-@pytest.fixture
-def job():
-    """A job name that no other test uses; its jobs are cancelled at the end."""
-    return f"job-{uuid.uuid4().hex[:8]}"
+    return make_team(tmp_path, stack)
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 import json
 import re
-import subprocess
 import time
-import uuid
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -16,6 +14,7 @@ from sdp_kernel.flink.compiled import compiled_plan
 from sdp_kernel.flink.operator_graph import operator_graph
 from sdp_kernel.notebook.magics import SdpMagics
 from sdp_kernel.repository.state import Version, compare
+from tests.repositories import git, make_team
 
 pytestmark = pytest.mark.stack
 
@@ -27,35 +26,10 @@ COUNTS = (
 )
 
 
-def git(where, *arguments):
-    done = subprocess.run(["git", *arguments], cwd=where, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def repository(tmp_path, stack):
     """A team repository with the stack in its ``sdp.toml``."""
-    git(tmp_path, "init", "-q", "-b", "main")
-    git(tmp_path, "config", "user.name", "Ada")
-    git(tmp_path, "config", "user.email", "ada@example.com")
-    (tmp_path / "sdp.toml").write_text(
-        f"""[profiles.local]
-gateway = "{stack.gateway}"
-jobmanager = "{stack.jobmanager}"
-[profiles.local.kafka.main]
-"bootstrap.servers" = "{stack.kafka}"
-""",
-        encoding="utf-8",
-    )
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-q", "-m", "Begin")
-    return tmp_path
-
-
-@pytest.fixture
-def job():
-    """A job name that no other test uses."""
-    return f"job-{uuid.uuid4().hex[:8]}"
+    return make_team(tmp_path, stack)
 
 
 @pytest.fixture

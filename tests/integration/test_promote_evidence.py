@@ -13,7 +13,7 @@ from sdp_kernel.cli import main
 from sdp_kernel.errors import NotValidated, PushFailed, RepositoryError, StatementError, UsageError
 from sdp_kernel.repository import receipt as receipts
 from sdp_kernel.repository.report import facts
-from tests.repositories import git, snapshot, write_hook
+from tests.repositories import git, make_team, settings, snapshot, write_hook
 
 pytestmark = pytest.mark.stack
 
@@ -22,28 +22,11 @@ COUNTS = f"SELECT symbol, COUNT(*) AS n, MAX(price) AS top FROM trades {BOUNDED}
 JOB = "counts"
 
 
-def settings(stack, more=""):
-    return (
-        f'[profiles.local]\ngateway = "{stack.gateway}"\njobmanager = "{stack.jobmanager}"\n'
-        f'[profiles.local.kafka.main]\n"bootstrap.servers" = "{stack.kafka}"\n{more}'
-    )
-
-
 @pytest.fixture
 def repository(tmp_path, stack):
     """A team repository; one column is masked."""
-    work = tmp_path / "team"
-    work.mkdir()
-    git(work, "init", "-q", "-b", "main")
-    for name, value in (("user.name", "Ada"), ("user.email", "ada@example.com"), ("commit.gpgsign", "false")):
-        git(work, "config", name, value)
-    (work / "sdp.toml").write_text(
-        settings(stack, '[masking.columns]\nsecret = "redact"\n'), encoding="utf-8"
-    )
-    (work / ".gitignore").write_text(".sdp/\n", encoding="utf-8")
-    git(work, "add", "-A")
-    git(work, "commit", "-q", "-m", "Begin")
-    return work
+    masked = '[masking.columns]\nsecret = "redact"\n'
+    return make_team(tmp_path / "team", stack, masked, **{".gitignore": ".sdp/\n"})
 
 
 @pytest.fixture

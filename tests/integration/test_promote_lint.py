@@ -3,7 +3,6 @@
 import json
 import re
 import time
-import uuid
 
 import pytest
 from confluent_kafka import Producer
@@ -18,7 +17,7 @@ from sdp_kernel.promote.lint import Draft, Run, look
 from sdp_kernel.promote.slice import Slice, explain
 from sdp_kernel.repository import report
 from sdp_kernel.settings_lint import LintSettings
-from tests.repositories import configure, git
+from tests.repositories import git, make_team
 
 pytestmark = pytest.mark.stack
 
@@ -32,26 +31,7 @@ state_rows = 1_000
 @pytest.fixture
 def repository(tmp_path, stack):
     """A team repository with the stack and limits of the lint in its ``sdp.toml``."""
-    git(tmp_path, "init", "-q", "-b", "main")
-    configure(tmp_path)
-    (tmp_path / "sdp.toml").write_text(
-        f"""[profiles.local]
-gateway = "{stack.gateway}"
-jobmanager = "{stack.jobmanager}"
-[profiles.local.kafka.main]
-"bootstrap.servers" = "{stack.kafka}"
-{LINT}""",
-        encoding="utf-8",
-    )
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-q", "-m", "Begin")
-    return tmp_path
-
-
-@pytest.fixture
-def job():
-    """A job name that no other test uses."""
-    return f"job-{uuid.uuid4().hex[:8]}"
+    return make_team(tmp_path, stack, LINT)
 
 
 @pytest.fixture

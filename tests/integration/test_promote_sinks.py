@@ -1,9 +1,7 @@
 """Where a SELECT's rows go: files, tables that are there, new topics, several cells at once; all of it run."""
 
 import json
-import subprocess
 import time
-import uuid
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -13,6 +11,7 @@ import sdp_kernel
 from sdp_kernel.errors import NotValidated, ParameterError, PromoteError, SliceError, UsageError
 from sdp_kernel.local import artifacts
 from sdp_kernel.repository import job as jobs
+from tests.repositories import git, make_team
 
 pytestmark = pytest.mark.stack
 
@@ -22,33 +21,15 @@ SYMBOLS = "SELECT id, CASE id - id / 2 * 2 WHEN 0 THEN 'A' ELSE 'B' END AS symbo
 COUNTS = f"SELECT symbol, COUNT(*) AS n FROM ({SYMBOLS}) GROUP BY symbol"
 
 
-def git(where, *arguments):
-    subprocess.run(["git", *arguments], cwd=where, capture_output=True, check=True)
-
-
 @pytest.fixture
 def repository(tmp_path, stack):
     """A team repository whose new topics are declared with Terraform."""
-    root = tmp_path / "team"
-    root.mkdir()
-    git(root, "init", "-q", "-b", "main")
-    git(root, "config", "user.name", "Ada")
-    git(root, "config", "user.email", "ada@example.com")
-    (root / "sdp.toml").write_text(
-        f"""[promote]
-kafka_cluster = "events"
-module_source = "git::https://git.example/modules.git//flink/sql-job?ref=v1"
-[profiles.local]
-gateway = "{stack.gateway}"
-jobmanager = "{stack.jobmanager}"
-[profiles.local.kafka.main]
-"bootstrap.servers" = "{stack.kafka}"
-""",
-        encoding="utf-8",
+    return make_team(
+        tmp_path / "team",
+        stack,
+        '[promote]\nkafka_cluster = "events"\n'
+        'module_source = "git::https://git.example/modules.git//flink/sql-job?ref=v1"\n',
     )
-    git(root, "add", "-A")
-    git(root, "commit", "-q", "-m", "Begin")
-    return root
 
 
 @pytest.fixture
@@ -63,11 +44,6 @@ def parquet(wb):
     """A session that has Parquet, which the embedded Flink comes without."""
     for jar in artifacts.ensure(["files"]):
         wb.sql(f"ADD JAR '{jar}'")
-
-
-@pytest.fixture
-def job():
-    return f"job-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

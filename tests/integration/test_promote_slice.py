@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import subprocess
 
 import pytest
 
 import sdp_kernel
 from sdp_kernel.errors import Blocked, NotValidated, PromoteError, SliceError, UsageError
+from tests.repositories import make_team
 
 pytestmark = pytest.mark.stack
 
@@ -19,31 +19,14 @@ def table(name, topic, columns="id BIGINT, symbol STRING, price DOUBLE", more=""
       'format' = 'json', 'scan.startup.mode' = 'earliest-offset'{more})"""
 
 
-def git(where, *arguments):
-    subprocess.run(["git", *arguments], cwd=where, capture_output=True, check=True)
-
-
 @pytest.fixture
 def repository(tmp_path, stack):
     """A team repository whose profile sets one thing of the job's and one of the place's."""
-    git(tmp_path, "init", "-q", "-b", "main")
-    git(tmp_path, "config", "user.name", "Ada")
-    git(tmp_path, "config", "user.email", "ada@example.com")
-    (tmp_path / "sdp.toml").write_text(
-        f"""[profiles.local]
-gateway = "{stack.gateway}"
-jobmanager = "{stack.jobmanager}"
-[profiles.local.session]
-"table.local-time-zone" = "Asia/Tokyo"
-"parallelism.default" = "1"
-[profiles.local.kafka.main]
-"bootstrap.servers" = "{stack.kafka}"
-""",
-        encoding="utf-8",
+    return make_team(
+        tmp_path,
+        stack,
+        '[profiles.local.session]\n"table.local-time-zone" = "Asia/Tokyo"\n"parallelism.default" = "1"\n',
     )
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-q", "-m", "Begin")
-    return tmp_path
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import uuid
 
 import pytest
 from click.testing import CliRunner
@@ -22,11 +21,6 @@ TOTALS = """CREATE TABLE totals (symbol STRING, n BIGINT, PRIMARY KEY (symbol) N
   'connector' = 'upsert-kafka', ${{kafka.main}}, 'topic' = '{topic}.totals', 'key.format' = 'raw', 'value.format' = 'json')"""
 COUNT = "INSERT INTO totals SELECT symbol, COUNT(*) + {more} FROM trades GROUP BY symbol"
 OTHER_STATE = "INSERT INTO totals SELECT symbol, COUNT(*) + {more} FROM (SELECT DISTINCT id, symbol FROM trades) GROUP BY symbol"
-
-
-@pytest.fixture
-def job():
-    return f"job-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Shadow runs on a real stack: two versions of a job on the same offsets, and nothing of them left."""
 
 import json
-import uuid
 
 import pytest
 from click.testing import CliRunner
@@ -20,11 +19,6 @@ TRADES = """CREATE TABLE trades (id BIGINT, symbol STRING, price DOUBLE) WITH (
 TOTALS = """CREATE TABLE totals (symbol STRING, n BIGINT, total DOUBLE, PRIMARY KEY (symbol) NOT ENFORCED) WITH (
   'connector' = 'upsert-kafka', ${{kafka.main}}, 'topic' = '{topic}.totals', 'key.format' = 'json', 'value.format' = 'json')"""
 COUNT = "INSERT INTO totals SELECT symbol, COUNT(*), SUM(price) FROM trades GROUP BY symbol"
-
-
-@pytest.fixture
-def job():
-    return f"job-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
