@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sdp_kernel.flink import connectors
-from sdp_kernel.flink.script import identifier
-from sdp_kernel.flink.types import split_fields
+from sdp_kernel.flink.script import identifier, split_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -275,3 +275,21 @@ def excerpt(text: str, position: Position) -> str:
 def identifier(name: str) -> str:
     """Quote ``name`` as an identifier."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def split_fields(text: str) -> list[str]:
+    """Split the fields of a ROW, as Flink writes its type, at commas outside of brackets and quotes."""
+    parts, depth, quote, start = [], 0, "", 0
+    for index, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "`'":
+            quote = char
+        elif char in "<(":
+            depth += 1
+        elif char in ">)":
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [*parts, text[start:]]

@@ -196,21 +196,3 @@ class Column:
 def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
     """Return the Arrow schema of ``columns``."""
     return pa.schema([pa.field(column.name, column.type.arrow()) for column in columns])
-
-
-def split_fields(text: str) -> list[str]:
-    """Split the fields of a ROW, as Flink writes its type, at commas outside of brackets and quotes."""
-    parts, depth, quote, start = [], 0, "", 0
-    for index, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "`'":
-            quote = char
-        elif char in "<(":
-            depth += 1
-        elif char in ">)":
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]]

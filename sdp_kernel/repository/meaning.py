@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import PlanUnavailable
-from sdp_kernel.flink.types import split_fields
+from sdp_kernel.flink.script import split_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,6 +2,8 @@ import datetime as dt
 import inspect
 import json
 import os
+import subprocess
+import sys
 from decimal import Decimal
 
 import pyarrow as pa
@@ -172,6 +174,17 @@ def shell(tmp_path, monkeypatch):
     yield made
     made.run_line_magic("unload_ext", "sdp_kernel")
     InteractiveShell.clear_instance()
+
+
+def test_loading_the_extension_loads_no_heavy_module():
+    code = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell;"
+        "InteractiveShell.instance().run_line_magic('load_ext', 'sdp_kernel');"
+        "heavy = ('confluent_kafka', 'duckdb', 'httpx', 'jinja2', 'numpy', 'pandas', 'pyarrow');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
