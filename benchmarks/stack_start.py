@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdp_kernel.local import artifacts, components, java, processes
-from sdp_kernel.local.stack import Stack
+from sdp_kernel.local.stack import PORTS, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +74,7 @@ def _peer() -> float:
     """Return seconds for the four, one after another, by the distributions' own scripts."""
     runtime = java.find()
     home = components.flink_home()
-    names = ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway")
-    ports = dict(zip(names, components.free_ports(len(names)), strict=True))
+    ports = dict(zip(PORTS, components.free_ports(len(PORTS)), strict=True))
     with tempfile.TemporaryDirectory(prefix="sdp-bench-peer-") as directory:
         layout = components.Layout(Path(directory))
         components.write_configuration(layout, ports, task_slots=8)

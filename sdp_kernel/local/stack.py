@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 _START_S = 120.0
 _CORE_PORTS = ("kafka", "kafka_controller", "jobmanager", "jobmanager_rpc", "gateway")
-_PORTS = (*_CORE_PORTS, "registry", "registry_management")
+#: What a stack has ports for.
+PORTS = (*_CORE_PORTS, "registry", "registry_management")
 _ORDER = ("kafka", "gateway", "jobmanager", "taskmanager", "registry")
 _READ_AS_SEVERAL = (",", os.pathsep)
 _OTHER_DATA = re.compile(
@@ -251,9 +252,9 @@ class Stack:
     def _choose_ports(self, alive: set[str]) -> dict[str, int]:
         """Take the ports of the last start again, unless something else has them now."""
         before = self._known_ports()
-        fresh = iter(free_ports(len(_PORTS)))
+        fresh = iter(free_ports(len(PORTS)))
         ports = {}
-        for name in _PORTS:
+        for name in PORTS:
             kept = before.get(name)
             owner = name.split("_")[0]
             usable = kept is not None and (owner in alive or released(kept))
