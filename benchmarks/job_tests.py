@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import common
 from tests.jobs_repository import KINDS, add_job, write
+from tests.repositories import settings
 
 JOBS = 20
 RUNS = 3
@@ -26,12 +27,7 @@ GOAL = 3.0
 
 def _repository(root: Path, info: object) -> list[str]:
     """Write the repository; returns one job of each kind."""
-    write(
-        root,
-        "sdp.toml",
-        f'[profiles.local]\ngateway = "{info.gateway}"\njobmanager = "{info.jobmanager}"\n'  # type: ignore[attr-defined]
-        f'[profiles.local.kafka.main]\n"bootstrap.servers" = "{info.kafka}"\n',  # type: ignore[attr-defined]
-    )
+    write(root, "sdp.toml", settings(info))
     kinds = list(KINDS)
     for number in range(JOBS):
         add_job(root, f"job-{number:02d}", kinds[number % len(kinds)])

@@ -25,13 +25,13 @@ def settings(stack, more=""):
     )
 
 
-def make_team(root, stack, more="", **files):
-    """Make a team's repository on the stack, with one commit; ``files`` are committed too."""
+def make_team(root, stack, more="", files=None):
+    """Make a team's repository on the stack, with one commit; ``files``, path → text, are committed too."""
     root.mkdir(parents=True, exist_ok=True)
     git(root, "init", "-q", "-b", "main")
     configure(root)
     write(root, "sdp.toml", settings(stack, more))
-    for path, text in files.items():
+    for path, text in (files or {}).items():
         write(root, path, text)
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "Begin")

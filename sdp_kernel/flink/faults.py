@@ -72,10 +72,6 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "the connector's jar is not on the cluster; the message lists those that are",
     ),
     (
-        r"Cannot load user class",
-        "the cluster lacks a jar that the gateway has: put it into the cluster's image, or ADD JAR it",
-    ),
-    (
         r"checkpoint or savepoint file/directory|checkpoint/savepoint path",
         "name a savepoint as the cluster sees it; %jobs savepoint JOB takes one",
     ),

@@ -14,7 +14,7 @@ class JobRepository:
 
     def __init__(self, root, stack, more=""):
         self.root = root
-        make_team(root, stack, more, **{".gitignore": ".sdp/\n"})
+        make_team(root, stack, more, {".gitignore": ".sdp/\n"})
 
     def commit(self, message):
         git(self.root, "add", "-A")

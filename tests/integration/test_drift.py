@@ -29,7 +29,7 @@ def notebook(body):
 @pytest.fixture
 def wb(tmp_path, stack, job, topic_name, produce):
     """A workbench on a repository with the job, promoted from a notebook, and running."""
-    make_team(tmp_path, stack, **{"n.ipynb": notebook(COUNTS)})
+    make_team(tmp_path, stack, files={"n.ipynb": notebook(COUNTS)})
     produce(topic_name, [(None, json.dumps({"id": 1, "symbol": "A"}))])
     with sdp_kernel.connect("local", directory=tmp_path) as workbench:
         workbench.sql(TABLE.format(topic=topic_name))

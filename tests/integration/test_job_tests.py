@@ -295,7 +295,7 @@ def test_pytest_collects_the_tests_and_shows_the_difference(root):
 def team(tmp_path, stack):
     """An empty repository that hides e-mail addresses and numbers of cards."""
     hidden = '[masking.columns]\nemail = "hash"\ncard = "hash"\nnote = "redact"\n'
-    return make_team(tmp_path, stack, hidden, **{".gitignore": ".sdp/\n"})
+    return make_team(tmp_path, stack, hidden, {".gitignore": ".sdp/\n"})
 
 
 @pytest.fixture

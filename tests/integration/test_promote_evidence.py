@@ -26,7 +26,7 @@ JOB = "counts"
 def repository(tmp_path, stack):
     """A team repository; one column is masked."""
     masked = '[masking.columns]\nsecret = "redact"\n'
-    return make_team(tmp_path / "team", stack, masked, **{".gitignore": ".sdp/\n"})
+    return make_team(tmp_path / "team", stack, masked, {".gitignore": ".sdp/\n"})
 
 
 @pytest.fixture
