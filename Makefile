@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 LAB_FLAGS ?=
+# Two at a time, each with a stack of its own; the longest files, which are the integration tests, come first.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment that happens to be active is not this one.
 unexport VIRTUAL_ENV
@@ -14,12 +16,12 @@ lab: $(VENV)/.local
 	$(BIN)/sdp lab notebooks/tour.ipynb $(LAB_FLAGS)
 
 test: $(VENV)/.test check
-	$(BIN)/python -m pytest -m 'not kubernetes'
+	$(PYTEST) -m 'not kubernetes'
 
 # Builds what it needs with Go, once: an API server, etcd, the Terraform provider.
 test-kubernetes: $(VENV)/.test
 	$(BIN)/python -m tests.tools
-	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
+	$(PYTEST) -m kubernetes tests/kubernetes
 
 tour: $(VENV)/.test
 	$(BIN)/python -m tests.tour

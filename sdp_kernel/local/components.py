@@ -230,6 +230,8 @@ def write_configuration(
         "message.max.bytes": 32 * 2**20,
         "replica.fetch.max.bytes": 32 * 2**20,
         "log.segment.bytes": 256 * 2**20,
+        # records come with the times of their events, which may be long ago
+        "log.retention.ms": -1,
     }
     text = "".join(f"{key}={_properties_value(value)}\n" for key, value in kafka.items())
     (layout.conf / "server.properties").write_text(text, encoding="ascii")

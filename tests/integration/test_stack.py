@@ -9,9 +9,12 @@ import psutil
 import pytest
 
 from sdp_kernel.errors import ComponentError
+from sdp_kernel.kafka.cluster import Cluster
+from sdp_kernel.kafka.describe import describe_topic
 from sdp_kernel.local import processes
 from sdp_kernel.local.components import free_ports, listening
 from sdp_kernel.local.stack import Stack
+from sdp_kernel.settings import KafkaCluster
 
 pytestmark = pytest.mark.stack
 
@@ -41,6 +44,12 @@ def test_up_is_idempotent_and_down_leaves_no_process_and_no_port(kafka):
     assert processes.marked(kafka.layout.state_dir) == []
     assert not listening(int(first.kafka.split(":")[1]))
     assert kafka.running() is None
+
+
+def test_records_of_long_ago_are_kept(kafka):
+    cluster = Cluster(KafkaCluster("main", {"bootstrap.servers": kafka.up().kafka}))
+    cluster.create_topic("old")
+    assert describe_topic(cluster, "old").retention is None
 
 
 def test_two_processes_at_once_make_one_stack(kafka):
