@@ -261,9 +261,12 @@ def _properties_value(value: object) -> str:
     return json.dumps(str(value))[1:-1].replace('\\"', '"')
 
 
+#: Kafka's clients tell their whole configuration at INFO, of which each Flink job makes several.
 _LOG4J = """monitorInterval = 0
 rootLogger.level = INFO
 rootLogger.appenderRef.file.ref = file
+logger.clients.name = org.apache.flink.kafka.shaded.org.apache.kafka
+logger.clients.level = WARN
 appender.file.name = file
 appender.file.type = RollingFile
 appender.file.append = false
