@@ -37,6 +37,13 @@ _PLACE = re.compile(
     r"|rolling-policy\..*)"
     r"|source\.monitor-interval|auto-compaction|compaction\..*|scan\.watermark\.emit\.strategy"
 )
+#: Nobody looks at the clients' metrics, some hundred of each.
+UNMEASURED = {
+    "properties.metric.reporters": "",
+    "properties.enable.metrics.push": "false",
+    "properties.register.consumer.metrics": "false",
+    "properties.register.producer.metrics": "false",
+}
 _TOPIC_PART = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST = 100
 
@@ -266,7 +273,7 @@ def _kafka(table: JobTable, place: _Range) -> Mapping[str, str | None]:
     """Return the changes that turn a Kafka table to its test's topic, from the first record to the last."""
     options: dict[str, str | None] = {key: None for key in table.options if _PLACE.fullmatch(key)}
     options |= options_of.without_registry(table.options)
-    options |= {"properties.bootstrap.servers": place.bootstrap, "topic": place.topic(table)}
+    options |= {"properties.bootstrap.servers": place.bootstrap, "topic": place.topic(table)} | UNMEASURED
     if table.is_source:
         options["scan.bounded.mode"] = "latest-offset"
         if table.connector == "kafka":

@@ -1,7 +1,8 @@
 """Runs tests of jobs, many at once: each job as it stands, on topics of its own, bounded.
 
 A test's job goes through the SQL gateway in a session of its own, in streaming mode, and ends with its
-input. Topics are made in one call, input is written by one producer, output read by one consumer.
+input. Input is written for the first few tests, then for the rest while those run; all output is read by one
+consumer.
 """
 
 from __future__ import annotations
@@ -120,11 +121,13 @@ def run(
 class _Started:
     """A test under way: what was prepared, its job, how long that took, and why it gave nothing.
 
-    ``begun`` and ``until``, when it has to have ended, are of the monotonic clock.
+    ``written`` is set once its input is; ``begun`` and ``until``, when it has to have ended, are of the
+    monotonic clock.
     """
 
     prepared: Prepared
     job_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    written: threading.Event = field(default_factory=threading.Event)
     begun: float = 0.0
     until: float = float("inf")
     submitted: bool = False
@@ -153,7 +156,6 @@ class _Run:
         self.cases, self.place, self.gateway, self.jobmanager = cases, place, gateway, jobmanager
         self.directory, self.module_source, self.server = directory, module_source, server
         self.cluster = Cluster(place.kafka)
-        self.written = threading.Event()
         self.stopped = threading.Event()
 
     def results(self) -> tuple[Result, ...]:
@@ -169,24 +171,34 @@ class _Run:
         return tuple(found[number] for number in range(len(self.cases)))
 
     def _run(self, found: dict[int, Result], started: dict[int, _Started]) -> None:
-        """Run the jobs: declared by a few threads while others are read, begun once all input is written."""
+        """Run the jobs: a few threads declare them while others are read, and begin each with its input."""
         free = self._free_slots()
         slots = threading.Semaphore(free)
-        with ThreadPoolExecutor(min(len(self.cases), self.place.at_once, free), "sdp-test") as pool:
-            futures = []
+        at_once = min(len(self.cases), self.place.at_once, free)
+        with ThreadPoolExecutor(at_once, "sdp-test") as pool:
+            futures, dry = [], []
             try:
                 for number, made in self._prepared(found):
-                    started[number] = _Started(made)
-                    futures.append(pool.submit(self._begin, started[number], slots))
-                topics.fill(self.cluster, [one.prepared for one in started.values()])
-                self.written.set()
+                    one = started[number] = _Started(made)
+                    futures.append(pool.submit(self._begin, one, slots))
+                    dry.append(one)
+                    if len(started) == at_once:
+                        dry = self._fill(dry)
+                self._fill(dry)
                 self._watch(list(started.values()), futures, slots)
             finally:
                 self.stopped.set()
-                self.written.set()
                 for one in started.values():
+                    one.written.set()
                     if one.submitted and not one.ended:
                         self._cancel(one)
+
+    def _fill(self, dry: Sequence[_Started]) -> list[_Started]:
+        """Write the input of tests; returns those that are left: none."""
+        topics.fill(self.cluster, [one.prepared for one in dry])
+        for one in dry:
+            one.written.set()
+        return []
 
     def _prepared(self, found: dict[int, Result]) -> Iterator[tuple[int, Prepared]]:
         """Yield the tests that can run, by their number; ``found`` gets those that cannot."""
@@ -229,7 +241,7 @@ class _Run:
             for statement in one.prepared.script.declarations:
                 with _telling(statement):
                     self.gateway.configure_session(handle, statement)
-            self.written.wait()
+            one.written.wait()
             while not (took := slots.acquire(timeout=_LONGEST_WAIT_S)) and not self.stopped.is_set():
                 pass
             if self.stopped.is_set():

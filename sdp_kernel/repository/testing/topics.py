@@ -44,6 +44,8 @@ def fill(cluster: Cluster, prepared: Iterable[Prepared]) -> None:
     ]
     if not new:
         return
+    # first: it fetches its producer ID while the topics are made
+    producer = cluster.producer({"linger.ms": 5, "retry.backoff.ms": 10})
     _create(cluster, new)
     failed: list[str] = []
 
@@ -51,7 +53,6 @@ def fill(cluster: Cluster, prepared: Iterable[Prepared]) -> None:
         if error is not None:
             failed.append(f"{message.topic()}: {error.str()}")
 
-    producer = cluster.producer({"linger.ms": 5})
     for name, records in wanted.items():
         for record in records:
             more: dict[str, Any] = {"partition": record.partition or 0, "on_delivery": delivered}
