@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 WAIT_S, SAVEPOINT_S = 60.0, 300.0
 _POLL_S = 0.25
+_TRIES = 5
 _MERGE = "application/merge-patch+json"
 
 
@@ -191,18 +192,23 @@ def _refuse_managed(resource: Mapping[str, Any], what: str, setting: str, *path:
 
 
 def _patch(api: Api, kind: Kind, resource: Mapping[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Change what is still as it was looked at."""
+    """Change what is still as it was looked at; the operator may tell its status meanwhile."""
     meta = resource["metadata"]
-    change["metadata"] = {"resourceVersion": meta["resourceVersion"]}
-    try:
-        return api.call(
-            "PATCH", kind.path(meta["namespace"], meta["name"]), body=change, content_type=_MERGE,
-            query={"fieldManager": ownership.MANAGER, "fieldValidation": "Strict"},
-        )  # fmt: skip
-    except Conflict:
-        raise Conflict(
-            f"{meta['name']} was changed by another while it was looked at", hint="look again, and repeat"
-        ) from None
+    path, version = kind.path(meta["namespace"], meta["name"]), meta["resourceVersion"]
+    for _ in range(_TRIES):
+        try:
+            return api.call(
+                "PATCH", path, body={**change, "metadata": {"resourceVersion": version}}, content_type=_MERGE,
+                query={"fieldManager": ownership.MANAGER, "fieldValidation": "Strict"},
+            )  # fmt: skip
+        except Conflict:
+            now = api.call("GET", path)["metadata"]
+            if _spec_of(now) != _spec_of(meta):
+                break
+            version = now["resourceVersion"]
+    raise Conflict(
+        f"{meta['name']} was changed by another while it was looked at", hint="look again, and repeat"
+    )
 
 
 def _await_savepoint(
@@ -236,3 +242,13 @@ def _await_savepoint(
                 hint=f"it may still complete; FlinkStateSnapshot {name} then has its path",
             )
         time.sleep(_POLL_S)
+
+
+def _spec_of(meta: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what tells a resource's specification, and who manages it, from another."""
+    fields = [
+        (f["manager"], f["fieldsV1"]["f:spec"])
+        for f in meta.get("managedFields", ())
+        if "f:spec" in f.get("fieldsV1", ())
+    ]
+    return meta["uid"], meta["generation"], fields

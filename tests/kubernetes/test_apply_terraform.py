@@ -5,8 +5,10 @@ import shutil
 import subprocess
 
 import pytest
+from kubernetes import client
 
 import sdp_kernel
+from sdp_kernel.deploy import operations
 from sdp_kernel.deploy.kubernetes import FLINK_SESSION_JOB
 from sdp_kernel.errors import Conflict
 from tests import tools
@@ -111,3 +113,27 @@ def test_a_savepoint_is_no_difference_to_terraform(api, namespace, workbench, te
         workbench.deployed.resume("orders", confirm=True, wait=20)
         assert workbench.deployed.savepoint("orders", confirm=True, wait=20).path == "s3://b/1"
     assert "No changes" in terraform("plan", "-no-color", "-input=false")
+
+
+def test_a_status_told_meanwhile_is_no_conflict_and_a_change_of_the_job_is(
+    api, namespace, workbench, monkeypatch
+):
+    workbench.apply("orders", confirm=True, wait=0)
+    objects, find = client.CustomObjectsApi(api.client()), operations.find
+
+    def meanwhile(write, body):
+        def looked_at(*arguments):
+            found = find(*arguments)
+            write("flink.apache.org", "v1beta1", namespace, "flinksessionjobs", "orders", body)
+            return found
+
+        monkeypatch.setattr(operations, "find", looked_at)
+
+    told = {"status": {"observedGeneration": 7}}
+    meanwhile(objects.patch_namespaced_custom_object_status, told)
+    with operator(api, namespace, obedient):
+        assert workbench.deployed.suspend("orders", confirm=True, wait=20).settled
+        meanwhile(objects.patch_namespaced_custom_object, {"spec": {"job": {"parallelism": 4}}})
+        with pytest.raises(Conflict, match="changed by another"):
+            workbench.deployed.resume("orders", confirm=True, wait=20)
+    assert get(api, namespace)["spec"]["job"]["state"] == "suspended"
