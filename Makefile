@@ -21,7 +21,7 @@ test: $(VENV)/.test check
 # Builds what it needs with Go, once: an API server, etcd, the Terraform provider.
 test-kubernetes: $(VENV)/.test
 	$(BIN)/python -m tests.tools
-	$(PYTEST) -m kubernetes tests/kubernetes
+	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
 
 tour: $(VENV)/.test
 	$(BIN)/python -m tests.tour
