@@ -202,10 +202,10 @@ def _patch(api: Api, kind: Kind, resource: Mapping[str, Any], change: dict[str, 
                 query={"fieldManager": ownership.MANAGER, "fieldValidation": "Strict"},
             )  # fmt: skip
         except Conflict:
-            now = api.call("GET", path)["metadata"]
-            if _spec_of(now) != _spec_of(meta):
+            now = api.get(kind, meta["name"], namespace=meta["namespace"])
+            if ownership.specification(now) != ownership.specification(resource):
                 break
-            version = now["resourceVersion"]
+            version = now["metadata"]["resourceVersion"]
     raise Conflict(
         f"{meta['name']} was changed by another while it was looked at", hint="look again, and repeat"
     )
@@ -242,13 +242,3 @@ def _await_savepoint(
                 hint=f"it may still complete; FlinkStateSnapshot {name} then has its path",
             )
         time.sleep(_POLL_S)
-
-
-def _spec_of(meta: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what tells a resource's specification, and who manages it, from another."""
-    fields = [
-        (f["manager"], f["fieldsV1"]["f:spec"])
-        for f in meta.get("managedFields", ())
-        if "f:spec" in f.get("fieldsV1", ())
-    ]
-    return meta["uid"], meta["generation"], fields

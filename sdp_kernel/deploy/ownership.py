@@ -30,6 +30,14 @@ def appliers(resource: Mapping[str, Any], *path: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def specification(resource: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what is another once the specification has changed, or who manages a field of it."""
+    meta = resource["metadata"]
+    entries = [(entry, entry.get("fieldsV1") or {}) for entry in meta.get("managedFields") or []]
+    managed = [(entry["manager"], fields["f:spec"]) for entry, fields in entries if "f:spec" in fields]
+    return meta["uid"], meta["generation"], managed
+
+
 def known_as(managers: Iterable[str]) -> str:
     """Return managers as messages name them: ``Terraform (field manager kubectl)``."""
     return ", ".join(
