@@ -8,6 +8,7 @@ consumer.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import tempfile
 import threading
@@ -176,15 +177,16 @@ class _Run:
         slots = threading.Semaphore(free)
         at_once = min(len(self.cases), self.place.at_once, free)
         with ThreadPoolExecutor(at_once, "sdp-test") as pool:
-            futures, dry = [], []
+            futures = []
+            tests = self._prepared(found)
             try:
-                for number, made in self._prepared(found):
-                    one = started[number] = _Started(made)
-                    futures.append(pool.submit(self._begin, one, slots))
-                    dry.append(one)
-                    if len(started) == at_once:
-                        dry = self._fill(dry)
-                self._fill(dry)
+                for some in (itertools.islice(tests, at_once), tests):
+                    lot = []
+                    for number, made in some:
+                        started[number] = _Started(made)
+                        lot.append(started[number])
+                        futures.append(pool.submit(self._begin, started[number], slots))
+                    self._fill(lot)
                 self._watch(list(started.values()), futures, slots)
             finally:
                 self.stopped.set()
@@ -193,12 +195,11 @@ class _Run:
                     if one.submitted and not one.ended:
                         self._cancel(one)
 
-    def _fill(self, dry: Sequence[_Started]) -> list[_Started]:
-        """Write the input of tests; returns those that are left: none."""
-        topics.fill(self.cluster, [one.prepared for one in dry])
-        for one in dry:
+    def _fill(self, lot: Sequence[_Started]) -> None:
+        """Write the input of tests."""
+        topics.fill(self.cluster, [one.prepared for one in lot])
+        for one in lot:
             one.written.set()
-        return []
 
     def _prepared(self, found: dict[int, Result]) -> Iterator[tuple[int, Prepared]]:
         """Yield the tests that can run, by their number; ``found`` gets those that cannot."""
