@@ -4,23 +4,24 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 LAB_FLAGS ?=
-# Two at a time, each with a stack of its own; the longest files, which are the integration tests, come first.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # A virtual environment that happens to be active is not this one.
 unexport VIRTUAL_ENV
 
-.PHONY: lab test test-kubernetes tour bench docs check format clean down
+.PHONY: lab test tools test-kubernetes tour bench docs check format clean down
 
 lab: $(VENV)/.local
 	$(BIN)/sdp lab notebooks/tour.ipynb $(LAB_FLAGS)
 
+# Two files at a time, each worker with a stack of its own; the integration tests, which are the longest, first.
 test: $(VENV)/.test check
-	$(PYTEST) -m 'not kubernetes'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not kubernetes'
 
-# Builds what it needs with Go, once: an API server, etcd, the Terraform provider.
-test-kubernetes: $(VENV)/.test
+# Builds what tests need with Go, once: an API server, etcd, the Terraform provider.
+tools: $(VENV)/.test
 	$(BIN)/python -m tests.tools
+
+test-kubernetes: tools
 	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
 
 tour: $(VENV)/.test

@@ -261,7 +261,7 @@ def _properties_value(value: object) -> str:
     return json.dumps(str(value))[1:-1].replace('\\"', '"')
 
 
-#: Kafka's clients tell their whole configuration at INFO, of which each Flink job makes several.
+#: Each Flink job makes several Kafka clients, and each tells its whole configuration at INFO.
 _LOG4J = """monitorInterval = 0
 rootLogger.level = INFO
 rootLogger.appenderRef.file.ref = file
