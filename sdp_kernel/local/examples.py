@@ -33,7 +33,7 @@ _TIERS = ("gold", "silver", "silver", "bronze", "bronze", "bronze")
 _ODD_CUSTOMER = "<b>Müller & Söhne</b>"  # every front end that shows it has to escape it
 _LATE_SHARE = 0.03
 #: A topic that does not grow for so long is not being filled.
-_SETTLES_S = 0.5
+_SETTLES_S = 2.0
 _FLUSH_SECONDS = 60
 # The times lie in the past: without this the brokers would delete the records within minutes.
 _KEEP = {"retention.ms": "-1"}

@@ -34,16 +34,19 @@ def test_a_topic_that_another_process_fills_is_counted_when_that_is_done(
 ) -> None:
     produce(topic_name, [("1", "{}")] * 5)
     producer = cluster.producer({})
+    begun = threading.Event()
 
     def fill() -> None:
         for _ in range(30):
             producer.produce(topic_name, b"{}", b"1")
             producer.flush(10)
-            time.sleep(0.02)
+            begun.set()
+            time.sleep(0.1)
 
     other = threading.Thread(target=fill)
     other.start()
     try:
+        assert begun.wait(30)
         assert examples._held(cluster, topic_name, 100) == 35
     finally:
         other.join()
