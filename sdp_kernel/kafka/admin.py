@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _REGISTRY_TOPIC = "_schemas"
 _GONE_SECONDS = 5.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,18 @@ def delete_topic(cluster: Cluster, name: str) -> Deleted:
         [name], operation_timeout=CALL_SECONDS, request_timeout=CALL_SECONDS
     )[name]
     cluster.result(future, topic=name)
-    end = time.monotonic() + _GONE_SECONDS  # the brokers agree a moment after they have answered
-    while name in cluster.metadata().topics and time.monotonic() < end:
-        time.sleep(_POLL_SECONDS)
+    until_gone(cluster, [name])
     return Deleted(name, len(partitions))
+
+
+def until_gone(cluster: Cluster, names: Sequence[str]) -> None:
+    """Wait, five seconds at most, until deleted topics are listed no more.
+
+    Brokers list them for a moment after they have answered that they are deleted.
+    """
+    end = time.monotonic() + _GONE_SECONDS
+    while not cluster.metadata().topics.keys().isdisjoint(names) and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
 
 
 def clear_topic(cluster: Cluster, name: str) -> Cleared:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.errors import SdpError, TopicError
+from sdp_kernel.kafka.admin import until_gone
 from sdp_kernel.kafka.cluster import CALL_SECONDS, admin_api
 from sdp_kernel.kafka.offsets import Range
 
@@ -140,7 +141,11 @@ def delete(cluster: Cluster, names: Sequence[str]) -> None:
     """Delete topics; one that is not there, or that Kafka keeps, is passed over."""
     if not names:
         return
+    deleted = []
     with contextlib.suppress(SdpError):
-        for future in cluster.admin.delete_topics(list(names), request_timeout=CALL_SECONDS).values():
+        futures = cluster.admin.delete_topics(list(names), request_timeout=CALL_SECONDS)
+        for name, future in futures.items():
             with contextlib.suppress(SdpError):
                 cluster.result(future)
+                deleted.append(name)
+        until_gone(cluster, deleted)
