@@ -35,6 +35,9 @@ _OFFSETS = re.compile(r"\d+@\d+(?:,\d+@\d+)*")
 _HINT_NAME = re.compile(r"[\w`]")
 _START, _STOP = "scan.startup.", "scan.bounded."
 _ENDLESS = "unbounded"
+# A consumer is closed once its last fetch is answered: at the end of a topic that takes half a second,
+# unless the broker is asked to answer sooner.
+_WAIT, _WAIT_MS = "properties.fetch.max.wait.ms", "20"
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,8 @@ class _Hinter:
         reach = self.reach
         ends = table.options.get(f"{_STOP}mode", _ENDLESS) != _ENDLESS
         stop = dict(reach.stop) or ({f"{_STOP}mode": "latest-offset"} if reach.batch and not ends else {})
+        if stop.get(f"{_STOP}mode", _ENDLESS) != _ENDLESS and _WAIT not in table.options:
+            stop[_WAIT] = _WAIT_MS
         if table.connector == "upsert-kafka":
             self._check_upsert(table)
             return stop
@@ -299,7 +304,8 @@ def _hint(text: str, reference: Reference, options: Mapping[str, str], notes: di
     for key in gone:
         if own[key] != options.get(key):
             notes[f"{reference.parts[-1]}: the hint's {key} gives way to the option of the cell"] = None
-    merged = {key: value for key, value in own.items() if key not in gone} | dict(options)
+    given = {key: value for key, value in options.items() if key != _WAIT or key not in own}
+    merged = {key: value for key, value in own.items() if key not in gone} | given
     listed = ", ".join(f"{_quoted(key)}={_quoted(value)}" for key, value in merged.items())
     hint = f"/*+ {', '.join([*others, f'OPTIONS({listed})'])} */"
     end = reference.end if reference.hint is None else reference.hint.end

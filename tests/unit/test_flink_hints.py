@@ -57,6 +57,9 @@ KNOWN = {
     ("k",): KAFKA,
     (*CATALOG, "k"): KAFKA,
     ("db", "odd ` name"): Declared((*CATALOG, "odd ` name"), {"connector": "kafka"}),
+    ("patient",): Declared(
+        (*CATALOG, "patient"), {"connector": "kafka", "properties.fetch.max.wait.ms": "900"}
+    ),
     ("ended",): Declared((*CATALOG, "ended"), {"connector": "kafka", "scan.bounded.mode": "latest-offset"}),
     ("u",): Declared((*CATALOG, "u"), {"connector": "upsert-kafka"}),
     ("g",): Declared((*CATALOG, "g"), {"connector": "datagen"}),
@@ -64,7 +67,7 @@ KNOWN = {
     ("vv",): Declared((*CATALOG, "vv"), columns=("a",), query="SELECT `v`.`a` FROM `v` AS `v`"),
     ("plain",): Declared((*CATALOG, "plain"), columns=("a",), query="SELECT `a` FROM `g`"),
 }
-TO_NOW = "'scan.bounded.mode'='latest-offset'"
+TO_NOW = "'scan.bounded.mode'='latest-offset', 'properties.fetch.max.wait.ms'='20'"
 
 
 def hint(text, *, start=None, until="now", batch=False):
@@ -141,6 +144,17 @@ def test_options_of_a_hint_stay_unless_the_cell_says_otherwise():
     kept = hint(text, start=None).rendered.text
     assert "'scan.startup.timestamp-millis'='5'" in kept
     assert TO_NOW in kept
+
+
+def test_how_long_a_fetch_waits_is_set_only_for_a_read_with_an_end_and_where_nobody_set_it():
+    assert "fetch.max.wait" not in hint("SELECT * FROM k", until="never").rendered.text
+    assert "fetch.max.wait" not in hint("SELECT * FROM k", start="1h", until=None).rendered.text
+    own = "'properties.fetch.max.wait.ms'='900'"
+    hinted_so = hint(f"SELECT * FROM k /*+ OPTIONS({own}) */").rendered.text
+    assert hinted_so == f"SELECT * FROM k /*+ OPTIONS({own}, 'scan.bounded.mode'='latest-offset') */"
+    assert hint("SELECT * FROM patient").rendered.text.endswith(
+        "OPTIONS('scan.bounded.mode'='latest-offset') */"
+    )
 
 
 def test_upsert_tables_are_read_whole_and_said_so():

@@ -22,7 +22,7 @@ from sdp_kernel.promote import render
 from sdp_kernel.repository import retarget
 from sdp_kernel.repository.testing import case as cases
 from sdp_kernel.repository.testing import lookups, outcome, records, running, topics
-from sdp_kernel.repository.testing.aim import UNMEASURED, Aimed, Sink, aim
+from sdp_kernel.repository.testing.aim import SHORT_LIVED, Aimed, Sink, aim
 from sdp_kernel.repository.testing.case import Case, read_options, rows_text
 from sdp_kernel.repository.testing.prepare import Prepared, aliases, prepare
 from sdp_kernel.repository.testing.report import Report
@@ -226,11 +226,11 @@ def test_a_job_reads_and_writes_topics_of_the_test_alone(case, more):
         "orders": {
             "connector": "kafka", "properties.bootstrap.servers": "here:1", "topic": "p-0-orders-v1",
             "properties.group.id": "g", "scan.startup.mode": "earliest-offset",
-            "scan.bounded.mode": "latest-offset", "format": "json", **UNMEASURED,
+            "scan.bounded.mode": "latest-offset", "format": "json", **SHORT_LIVED,
         },
         "totals": {
             "connector": "upsert-kafka", "properties.bootstrap.servers": "here:1", "topic": "p-1-totals",
-            "key.format": "json", "value.format": "json", **UNMEASURED,
+            "key.format": "json", "value.format": "json", **SHORT_LIVED,
         },
     }  # fmt: skip
     assert "WATERMARK FOR at AS at) WITH (" in found.declarations[0]

@@ -5,7 +5,7 @@ import pytest
 from sdp_kernel.errors import UsageError
 from sdp_kernel.flink.script import split
 from sdp_kernel.repository import retarget
-from sdp_kernel.repository.testing.aim import UNMEASURED, aim
+from sdp_kernel.repository.testing.aim import SHORT_LIVED, aim
 from sdp_kernel.repository.testing.case import Case
 
 ORDERS = "CREATE TABLE orders (id INT) WITH ('connector' = 'kafka', 'topic' = 'orders', 'format' = 'json');"
@@ -73,5 +73,5 @@ def test_options_that_come_through_like_do_not_come_back(case):
     found = aimed(ORDERS + base + like + INSERT, case)
     assert options_in_force(found)["totals"] == {
         "connector": "kafka", "format": "json", "properties.bootstrap.servers": "here:1", "topic": "p-1-real-",
-        **UNMEASURED,
+        **SHORT_LIVED,
     }  # fmt: skip

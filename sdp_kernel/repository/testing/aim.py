@@ -37,8 +37,11 @@ _PLACE = re.compile(
     r"|rolling-policy\..*)"
     r"|source\.monitor-interval|auto-compaction|compaction\..*|scan\.watermark\.emit\.strategy"
 )
-#: Nobody looks at the clients' metrics, and to register them is a part of what a small job costs.
-UNMEASURED = {
+#: A consumer is closed once its last fetch is answered: a source that is read to its end would wait half a
+#: second for records that do not come. Nobody looks at the clients' metrics, and to register them is a part
+#: of what a small job costs.
+SHORT_LIVED = {
+    "properties.fetch.max.wait.ms": "20",
     "properties.metric.reporters": "",
     "properties.enable.metrics.push": "false",
     "properties.register.consumer.metrics": "false",
@@ -273,7 +276,7 @@ def _kafka(table: JobTable, place: _Range) -> Mapping[str, str | None]:
     """Return the changes that turn a Kafka table to its test's topic, from the first record to the last."""
     options: dict[str, str | None] = {key: None for key in table.options if _PLACE.fullmatch(key)}
     options |= options_of.without_registry(table.options)
-    options |= {"properties.bootstrap.servers": place.bootstrap, "topic": place.topic(table)} | UNMEASURED
+    options |= {"properties.bootstrap.servers": place.bootstrap, "topic": place.topic(table)} | SHORT_LIVED
     if table.is_source:
         options["scan.bounded.mode"] = "latest-offset"
         if table.connector == "kafka":
