@@ -98,6 +98,10 @@ class JobManager:
         ]
         return sorted(jobs, key=lambda job: -job.start_ms)
 
+    def states(self) -> dict[str, str]:
+        """``GET /jobs``: id → state of all jobs."""
+        return {job["id"]: job["status"] for job in self._call("GET", "/jobs")["jobs"]}
+
     def state(self, job_id: str) -> str:
         """``GET /jobs/:id/status``: RUNNING, FINISHED, FAILED, …; UNKNOWN where it is not known."""
         response = self._send("GET", f"/jobs/{job_id}/status")

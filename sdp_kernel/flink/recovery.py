@@ -192,7 +192,7 @@ class Watch:
         if jobmanager is None:
             return
         try:
-            states = {job.id: job.state for job in jobmanager.jobs()}
+            states = jobmanager.states()
         except Unreachable:
             self._silent += 1
             if self._silent > 1:

@@ -281,17 +281,19 @@ class _Run:
     ) -> None:
         """Wait until all jobs have ended, or were too long about it."""
         wait = _SHORTEST_WAIT_S
-        while not all(one.ended for one in started):
+        while True:
             for future in futures:
                 if future.done():
                     future.result()  # raises where the gateway is gone
             running = [one for one in started if one.submitted and not one.ended]
-            states = {job.id: job.state for job in self.jobmanager.jobs()} if running else {}
+            states = self.jobmanager.states() if running else {}
             for one in running:
                 error = self._state(one, states.get(one.job_id, "UNKNOWN"))
                 if error is not None or states.get(one.job_id) == "FINISHED":
                     one.end(error)
                     slots.release()
+            if all(one.ended for one in started):
+                return
             time.sleep(wait)
             wait = min(wait * 1.1, _LONGEST_WAIT_S)
 
