@@ -197,6 +197,8 @@ def write_configuration(
         "io.tmp.dirs": layout.tmp,
         # a dead TaskManager is struck off after two unanswered heartbeats
         "heartbeat.interval": "2s",
+        # a job is given its slots at once, where Flink gathers requests for a twentieth of a second
+        "slotmanager.requirement-check.delay": "0 ms",
         "parallelism.default": 1,
         # what a live table shows of its job is as old as this
         "web.refresh-interval": "1s",
