@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sdp_kernel.errors import SqlError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sdp_kernel.flink.script import Token
 
 _UNKNOWN = re.compile(r"Table with identifier .* does not exist", re.DOTALL)
+_ROWTIME = " *ROWTIME*"
 _IS_VIEW = re.compile(r"is only supported for tables, but .* is a view", re.DOTALL)
 
 
@@ -23,13 +25,15 @@ _IS_VIEW = re.compile(r"is only supported for tables, but .* is a view", re.DOTA
 class Declared:
     """A table with its options, or a view with its columns and its query, whose names are whole.
 
-    ``parts`` are catalog, database and name.
+    ``parts`` are catalog, database and name. ``rowtime`` is a table's event time: the column's name and
+    type; it is read on request, and the names of the columns with it.
     """
 
     parts: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     query: str | None = None
+    rowtime: tuple[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -42,8 +46,10 @@ class Declared:
         return self.options.get("connector", "")
 
 
-def declared(runner: Runner, parts: Sequence[str]) -> Declared | None:
+def declared(runner: Runner, parts: Sequence[str], *, rowtime: bool = False) -> Declared | None:
     """Look a name up, as it stands in a query; None where there is no such table.
+
+    ``rowtime`` asks for its event time too, which takes another statement where there is a watermark.
 
     Raises
     ------
@@ -52,13 +58,26 @@ def declared(runner: Runner, parts: Sequence[str]) -> Declared | None:
     """
     name = ".".join(identifier(part) for part in parts)
     try:
-        return read_table(runner.text(f"SHOW CREATE TABLE {name}"))
+        ddl = runner.text(f"SHOW CREATE TABLE {name}")
     except SqlError as error:
         if _UNKNOWN.search(error.message):
             return None
         if not _IS_VIEW.search(error.message):
             raise
-    return read_view(runner.text(f"SHOW CREATE VIEW {name}"))
+        return read_view(runner.text(f"SHOW CREATE VIEW {name}"))
+    table = read_table(ddl)
+    if not (rowtime and _has_watermark(ddl)):
+        return table
+    types = {str(row["name"]): str(row["type"]) for row in runner.table(f"DESCRIBE {name}")}
+    times = [(key, kind.removesuffix(_ROWTIME)) for key, kind in types.items() if kind.endswith(_ROWTIME)]
+    return replace(table, columns=tuple(types), rowtime=times[0]) if times else table
+
+
+def _has_watermark(ddl: str) -> bool:
+    tokens = significant(ddl)
+    return any(
+        (first.upper, second.upper) == ("WATERMARK", "FOR") for first, second in itertools.pairwise(tokens)
+    )
 
 
 def read_table(ddl: str) -> Declared:

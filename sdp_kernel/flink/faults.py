@@ -65,6 +65,13 @@ _HINTS: tuple[tuple[str, str], ...] = (
         "SHOW FUNCTIONS lists what there is; check the arguments' types",
     ),
     (r"unbounded table .* in batch mode", "--batch bounds Kafka tables; bound this one in its options"),
+    (
+        r"failed to preserve datatypes(?:.|\n)*\*ROWTIME\*",
+        (
+            "a table's event time holds in the mode that the table was declared in: --batch for a batch "
+            "query; or declare it again after SET 'execution.runtime-mode'"
+        ),
+    ),
     (r"only possible for INSERT-only table sources", "--until now in place of --batch"),
     (r"already exists", "DROP it first, or write IF NOT EXISTS"),
     (

@@ -3,6 +3,10 @@
 The declaration of a table stays as it is. Flink takes a hint behind a table's name, but neither behind
 one that follows TABLE in a function's arguments nor behind a view's: there, the table becomes a
 subquery, and the view's own query is put before the statement in a WITH, hinted in turn.
+
+A batch cannot select the event time of a table that was declared while its session streams: Flink takes
+it for an attribute of time when it checks the query, for a timestamp when it plans it. There, too, the
+table becomes a subquery, in which that column is cast to what it is.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 BATCH = {"execution.runtime-mode": "batch"}
 _OFFSETS = re.compile(r"\d+@\d+(?:,\d+@\d+)*")
 _HINT_NAME = re.compile(r"[\w`]")
+_TEMPORAL = re.compile(r"\s+FOR\s+SYSTEM_TIME\b", re.IGNORECASE)
 _START, _STOP = "scan.startup.", "scan.bounded."
 _ENDLESS = "unbounded"
 # A consumer is closed once its last fetch is answered: at the end of a topic that takes half a second,
@@ -182,7 +187,10 @@ def rewriter(
 
     def rewrite(_statement: Statement, rendered: Rendered) -> Rendered:
         result = ask(
-            session, lambda: hinted(rendered, lambda parts: declared(session.runner(), parts), reach)
+            session,
+            lambda: hinted(
+                rendered, lambda parts: declared(session.runner(), parts, rowtime=reach.batch), reach
+            ),
         )
         for line in result.notes if note is not None else ():
             note(line)  # type: ignore[misc]
@@ -215,8 +223,8 @@ class _Hinter:
                 continue
             if table.query is not None:
                 edits += self._view(reference, table, number)
-            elif options := self._options(table):
-                edits.append(_hint(text, reference, options, self.notes))
+            elif (options := self._options(table)) or (self.reach.batch and table.rowtime):
+                edits.append(_hinted(text, reference, table, options, self.notes))
         return edits
 
     def with_clause(self, query: int, *, joins: bool) -> str:
@@ -297,22 +305,44 @@ def _edited(text: str, edits: list[Edit]) -> str:
     return text
 
 
-def _hint(text: str, reference: Reference, options: Mapping[str, str], notes: dict[str, None]) -> Edit:
-    """Return the edit that gives a table its hint, an existing one merged."""
-    others, own = _read_hint(reference.hint.text) if reference.hint is not None else ([], {})
+def _hinted(
+    text: str, reference: Reference, table: Declared, options: Mapping[str, str], notes: dict[str, None]
+) -> Edit:
+    """Return the edit that gives a table its hint, and casts its event time where that was asked for."""
+    hint = "" if reference.hint is None else reference.hint.text
+    end = reference.end if reference.hint is None else reference.hint.end
+    if options:
+        hint = _hint(hint, reference.parts[-1], options, notes)
+    behind = f" {hint}" if hint else ""
+    columns = "*" if _TEMPORAL.match(text, end) else _columns(table)
+    if columns == "*" and reference.explicit is None:
+        return Edit(reference.end, end, behind)
+    start = reference.start if reference.explicit is None else reference.explicit
+    alias = f" AS {identifier(reference.parts[-1])}" if reference.bare else ""
+    name = text[reference.start : reference.end]
+    return Edit(start, end, f"(SELECT {columns} FROM {name}{behind}){alias}")  # noqa: S608 - the text's own
+
+
+def _columns(table: Declared) -> str:
+    """Return what to select of a table for its rows as they are, the event time as a timestamp."""
+    if table.rowtime is None:
+        return "*"
+    column, kind = table.rowtime
+    cast = f"CAST({identifier(column)} AS {kind}) AS {identifier(column)}"
+    return ", ".join(cast if name == column else identifier(name) for name in table.columns)
+
+
+def _hint(hint: str, table: str, options: Mapping[str, str], notes: dict[str, None]) -> str:
+    """Return a hint with options, merged with the one that is there; empty for none."""
+    others, own = _read_hint(hint) if hint else ([], {})
     gone = [key for key in own if _governs(options, key)]
     for key in gone:
         if own[key] != options.get(key):
-            notes[f"{reference.parts[-1]}: the hint's {key} gives way to the option of the cell"] = None
+            notes[f"{table}: the hint's {key} gives way to the option of the cell"] = None
     given = {key: value for key, value in options.items() if key != _WAIT or key not in own}
     merged = {key: value for key, value in own.items() if key not in gone} | given
     listed = ", ".join(f"{_quoted(key)}={_quoted(value)}" for key, value in merged.items())
-    hint = f"/*+ {', '.join([*others, f'OPTIONS({listed})'])} */"
-    end = reference.end if reference.hint is None else reference.hint.end
-    if reference.explicit is not None:
-        name = text[reference.start : reference.end]
-        return Edit(reference.explicit, end, f"(SELECT * FROM {name} {hint})")  # noqa: S608 - the text's own
-    return Edit(reference.end, end, f" {hint}")
+    return f"/*+ {', '.join([*others, f'OPTIONS({listed})'])} */"
 
 
 def _governs(options: Mapping[str, str], key: str) -> bool:

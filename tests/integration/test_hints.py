@@ -126,6 +126,40 @@ def test_a_batch_gives_final_rows_in_order(session, trades):
     assert query.changes == 2
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM trades",
+        "TABLE trades",
+        "SELECT trades.`at`, id FROM trades WHERE trades.id >= 0 ORDER BY `at` DESC LIMIT 20",
+        "SELECT x.* FROM trades /*+ OPTIONS('scan.startup.mode' = 'latest-offset') */ AS x (a, b, c, d)",
+        "SELECT a.`at`, b.t FROM trades a JOIN renamed b ON a.id = b.n",
+        "SELECT * FROM renamed",
+        "SELECT `at`, window_start FROM TUMBLE(TABLE trades, DESCRIPTOR(`at`), INTERVAL '5' MINUTE)",
+        "SELECT * FROM TABLE(TUMBLE(DATA => TABLE trades, TIMECOL => DESCRIPTOR(`at`), SIZE => INTERVAL '5' MINUTE))",
+        "SELECT `at`, SUM(price) OVER (ORDER BY `at`) FROM elsewhere.`odd ``name`",
+        "SELECT t FROM trades MATCH_RECOGNIZE (ORDER BY `at` MEASURES A.`at` AS t PATTERN (A) DEFINE A AS A.id >= 0)",
+        "WITH w AS (SELECT `at` FROM trades) (SELECT * FROM w)",
+    ],
+)
+def test_a_batch_selects_the_event_time(session, trades, sql):
+    query = session.execute(
+        sql, config=BATCH, rewrite=rewriter(session, reach("earliest", batch=True)), timeout=60
+    )
+    assert (query.state, len(query)) == ("finished", 20)
+    assert not any("ROWTIME" in str(column) for column in query.columns)
+
+
+def test_a_batch_by_set_says_in_which_mode_an_event_time_holds(session, trades):
+    session.execute("SET 'execution.runtime-mode' = 'batch'")
+    try:
+        with pytest.raises(StatementError, match="ROWTIME") as refused:
+            session.execute("SELECT * FROM trades /*+ OPTIONS('scan.bounded.mode' = 'latest-offset') */")
+    finally:
+        session.execute("RESET 'execution.runtime-mode'")
+    assert "--batch for a batch query" in refused.value.hint
+
+
 def test_a_batch_holds_for_its_statement_alone(session, trades):
     session.execute("SELECT 1", config=BATCH)
     query = run(session, "SELECT s, COUNT(*) AS c FROM upon GROUP BY s", "earliest")

@@ -60,6 +60,9 @@ KNOWN = {
     ("patient",): Declared(
         (*CATALOG, "patient"), {"connector": "kafka", "properties.fetch.max.wait.ms": "900"}
     ),
+    ("timed",): Declared(
+        (*CATALOG, "timed"), {"connector": "datagen"}, ("id", "a `b`"), rowtime=("a `b`", "TIMESTAMP_LTZ(3)")
+    ),
     ("ended",): Declared((*CATALOG, "ended"), {"connector": "kafka", "scan.bounded.mode": "latest-offset"}),
     ("u",): Declared((*CATALOG, "u"), {"connector": "upsert-kafka"}),
     ("g",): Declared((*CATALOG, "g"), {"connector": "datagen"}),
@@ -155,6 +158,26 @@ def test_how_long_a_fetch_waits_is_set_only_for_a_read_with_an_end_and_where_nob
     assert hint("SELECT * FROM patient").rendered.text.endswith(
         "OPTIONS('scan.bounded.mode'='latest-offset') */"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT * FROM timed WHERE TRUE", "SELECT * FROM {} AS `timed` WHERE TRUE"),
+        ("SELECT * FROM timed x, g", "SELECT * FROM {} x, g"),
+        ("SELECT * FROM TUMBLE(TABLE timed, DESCRIPTOR(t))", "SELECT * FROM TUMBLE({}, DESCRIPTOR(t))"),
+        ("SELECT * FROM timed MATCH_RECOGNIZE (x) AS m", "SELECT * FROM {} MATCH_RECOGNIZE (x) AS m"),
+    ],
+)
+def test_a_batch_casts_the_event_time_of_a_table(text, expected):
+    subquery = "(SELECT `id`, CAST(`a ``b``` AS TIMESTAMP_LTZ(3)) AS `a ``b``` FROM timed)"
+    assert hint(text, until=None, batch=True).rendered.text == expected.format(subquery)
+
+
+def test_the_event_time_of_a_table_is_left_alone_where_it_is_looked_up_or_streams():
+    text = "SELECT * FROM g x JOIN timed FOR SYSTEM_TIME AS OF x.t AS y ON TRUE"
+    assert hint(text, until=None, batch=True).rendered.text == text
+    assert hint("SELECT * FROM timed, k").rendered.text == f"SELECT * FROM timed, k /*+ OPTIONS({TO_NOW}) */"
 
 
 def test_upsert_tables_are_read_whole_and_said_so():
