@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from sdp_kernel.cli_place import opened, tell
+
 
 @click.command()
 @click.argument("jobs", nargs=-1)
@@ -27,13 +29,13 @@ def drift(
     as_html: bool,
 ) -> None:
     """Compare jobs three ways: notebook cell, repository as checked out, cluster. Changes nothing."""
-    from sdp_kernel.workbench import connect  # noqa: PLC0415
-
-    with connect(profile) as workbench:
+    with opened(profile) as workbench:
         found = workbench.drift(*jobs, repository=repository)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    elif as_html:
+        click.echo(found.to_html())
     else:
-        click.echo(found.to_html() if as_html else found.to_text())
+        tell(found)
     if check and found.drifted:
         click.get_current_context().exit(1)

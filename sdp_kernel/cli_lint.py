@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sdp_kernel import settings
+from sdp_kernel.cli_place import loaded
 from sdp_kernel.lint_rules import RULES
 
 
@@ -29,8 +29,8 @@ def lint(jobs: tuple[str, ...], repository: Path | None, *, listed: bool, as_jso
         return
     from sdp_kernel.promote.lints.committed import look_over  # noqa: PLC0415
 
-    loaded = settings.load()
-    found = look_over(loaded.repository(repository), jobs, loaded)
+    ours = loaded()
+    found = look_over(ours.repository(repository), jobs, ours)
     if as_json:
         told = {job: [dataclasses.asdict(one) for one in findings] for job, findings in found.items()}
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from sdp_kernel.cli_place import opened
+
 
 @click.command()
 @click.argument("jobs", nargs=-1)
@@ -23,9 +25,7 @@ def verify(
 
     A notebook's cell or a version of the cluster that has changed is a warning.
     """
-    from sdp_kernel.workbench import connect  # noqa: PLC0415
-
-    with connect(profile) as workbench:
+    with opened(profile) as workbench:
         found = workbench.verify(*jobs, repository=repository, offline=offline)
     if as_json:
         click.echo(json.dumps([one.to_json() for one in found], indent=2, ensure_ascii=False))

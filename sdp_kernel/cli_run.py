@@ -9,22 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sdp_kernel.cli_place import opened, say, tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sdp_kernel.workbench import Workbench
-
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
-
-
-def _open(profile: str) -> Workbench:
-    from sdp_kernel.workbench import connect  # noqa: PLC0415
-
-    return connect(profile)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def _common(command: _Command) -> _Command:
@@ -74,9 +64,12 @@ def shadow(
 
     Both write to throw-away topics; nothing of the job that runs is touched.
     """
-    with _open(profile) as workbench:
-        found = workbench.shadow(job, say=_say, **options)
-    click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False) if as_json else found.to_text())
+    with opened(profile) as workbench:
+        found = workbench.shadow(job, say=say, **options)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    else:
+        tell(found)
     if html is not None:
         html.write_text(found.to_html(), encoding="utf-8")
     if check and found.differs:
@@ -95,7 +88,7 @@ def shadow(
 @_REPOSITORY
 def run(job: str, profile: str, *, as_json: bool, status: bool, **options: Any) -> None:
     """Start a committed JOB on the session cluster, or upgrade the one that runs."""
-    with _open(profile) as workbench:
+    with opened(profile) as workbench:
         if status:
             found = workbench.job_status(job)
             if as_json:
@@ -103,7 +96,7 @@ def run(job: str, profile: str, *, as_json: bool, status: bool, **options: Any) 
             else:
                 click.echo(str(found) if found else f"no job {job} runs on the session cluster")
             return
-        started = workbench.run_job(job, say=_say, **options)
+        started = workbench.run_job(job, say=say, **options)
     click.echo(json.dumps(dataclasses.asdict(started), indent=2) if as_json else str(started))
 
 
@@ -112,8 +105,8 @@ def run(job: str, profile: str, *, as_json: bool, status: bool, **options: Any) 
 @click.option("--savepoint", "directory", metavar="DIR", help="Where to write it; the cluster's place else.")
 def stop(job: str, profile: str, *, as_json: bool, **options: Any) -> None:
     """Stop JOB on the session cluster with a savepoint; prints the savepoint's path."""
-    with _open(profile) as workbench:
-        path = workbench.stop_job(job, say=_say, **options)
+    with opened(profile) as workbench:
+        path = workbench.stop_job(job, say=say, **options)
     click.echo(json.dumps({"job": job, "savepoint": path}) if as_json else path)
 
 
@@ -126,11 +119,11 @@ def stop(job: str, profile: str, *, as_json: bool, **options: Any) -> None:
 @_REPOSITORY
 def rollback(job: str, profile: str, *, as_json: bool, diff: bool, **options: Any) -> None:
     """Commit JOB as it was before its last change, on the job's branch."""
-    with _open(profile) as workbench:
+    with opened(profile) as workbench:
         if diff:
             click.echo(workbench.plan_rollback(job, repository=options["repository"]).to_text())
             return
-        commit, started = workbench.rollback(job, say=_say, **options)
+        commit, started = workbench.rollback(job, say=say, **options)
     done = {"job": job, "commit": commit, "started": None if started is None else dataclasses.asdict(started)}
     if as_json:
         click.echo(json.dumps(done, indent=2))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sdp_kernel.cli_place import notebook, opened, tell
 from sdp_kernel.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def test(
     try:
         report = _run(jobs, repository, update=update)
     except (UsageError, SettingsError) as error:
+        if notebook() is not None:
+            raise
         click.echo(f"{type(error).__name__}: {error}", err=True)
         click.get_current_context().exit(_WRONG)
     if junit is not None:
@@ -44,14 +47,12 @@ def test(
 
         click.echo(dumps(report.to_json()))
     else:
-        click.echo(report.to_text())
+        tell(report)
     if not report.passed:
         click.get_current_context().exit(_FAILED)
 
 
 def _run(jobs: tuple[str, ...], repository: Path | None, *, update: bool) -> Report:
-    from sdp_kernel.workbench import connect  # noqa: PLC0415
-
     said: list[str] = []
 
     def starting(step: object) -> None:
@@ -60,5 +61,5 @@ def _run(jobs: tuple[str, ...], repository: Path | None, *, update: bool) -> Rep
             said.append(str(step))
             click.echo(said[-1], err=True)
 
-    with connect("local", progress=starting) as workbench:
+    with opened("local", starting) as workbench:
         return workbench.test(jobs, repository=repository, update=update)

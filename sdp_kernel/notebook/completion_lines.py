@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sdp_kernel.flink.complete_found import Candidate, Completion
+from sdp_kernel.notebook import job_commands
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sdp_kernel.notebook.completion_names import NameCache
 
 #: Subcommands of magics that have no parser.
-_SUBCOMMANDS = {"sdp": ("up", "down", "status", "logs", "connect", "workbench")}
+_SUBCOMMANDS = {"sdp": ("up", "down", "status", "logs", "connect", "workbench", *job_commands.NAMES)}
 _FIRST_WORDS = {"topic": ("create", "delete", "clear")}
 _FORMATS = ("json", "csv", "text", "bytes", "avro", "protobuf", "json-schema", "msgpack")
 _TIMES = ("earliest", "latest", "now", "5m", "1h", "2h", "1d")
@@ -92,6 +93,8 @@ class _Line:
         if self.words == ["logs"]:
             known = ("jobmanager", "taskmanager", "gateway", "kafka", "registry")
             return [Candidate(name, "component") for name in known]
+        if magic == "sdp" and self.words[0] in job_commands.NAMES and self.typed.startswith("-"):
+            return [Candidate(*option) for option in job_commands.options(self.words[0])]
         return []
 
     def _options(self, actions: Iterable[argparse.Action]) -> list[Candidate]:

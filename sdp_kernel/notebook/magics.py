@@ -107,8 +107,12 @@ class SdpMagics(Magics):
 
     @line_magic
     def sdp(self, line: str) -> Any:
-        """``%sdp up [--with registry] | down | status | logs COMPONENT | connect PROFILE | workbench``."""
-        from sdp_kernel.notebook import stack_view  # noqa: PLC0415
+        """``%sdp up [--with registry] | down | status | logs COMPONENT | connect PROFILE | workbench``.
+
+        And what ``sdp`` does with committed jobs: ``%sdp test | lint | verify | drift | shadow | run | stop |
+        rollback``, with the options of the command line.
+        """
+        from sdp_kernel.notebook import job_commands, stack_view  # noqa: PLC0415
 
         words = split(line)
         match words:
@@ -133,8 +137,13 @@ class SdpMagics(Magics):
                 stack_view.status(self.workbench)
             case ["logs", component]:
                 stack_view.logs(self.workbench, component)
+            case [name, *arguments] if name in job_commands.NAMES:
+                job_commands.run(self.workbench, name, arguments)
             case _:
-                raise BadUsage("%sdp up | down | status | logs COMPONENT | connect PROFILE | workbench")
+                raise BadUsage(
+                    "%sdp up | down | status | logs COMPONENT | connect PROFILE | workbench | "
+                    + " | ".join(job_commands.NAMES)
+                )
         return None
 
     def keep(self, name: str, value: Any) -> None:

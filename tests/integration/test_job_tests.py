@@ -11,10 +11,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
+from IPython.core.error import UsageError as BadUsage
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
 import sdp_kernel
 from sdp_kernel.cli import main
-from sdp_kernel.errors import PromoteError
+from sdp_kernel.errors import PromoteError, UsageError
+from sdp_kernel.notebook.magics import SdpMagics
 from tests.jobs_repository import add_job, lines, write
 from tests.repositories import git, make_team, settings
 
@@ -275,6 +279,26 @@ def pytest_in(root, *arguments):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *more, *arguments],
         cwd=root, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": here},
     )  # fmt: skip
+
+
+def test_a_notebook_runs_the_command_with_its_own_workbench(root, wb, capsys):
+    shell = InteractiveShell()
+    magics = SdpMagics(shell)
+    magics._workbench = wb
+    shell.register_magics(magics)
+    expected_of(root, "names", lambda rows: [{**rows[0], "name": "<b>"}, *rows[1:]])
+    with capture_output() as shown:
+        shell.run_line_magic("sdp", "test names big-orders")
+    (drawn,) = shown.outputs
+    assert "1 passed, 1 failed" in drawn.data["text/plain"]
+    assert "&lt;b&gt;" in drawn.data["text/html"]
+    shell.run_line_magic("sdp", "test big-orders --json")
+    assert json.loads(capsys.readouterr().out)["tests"][0]["outcome"] == "passed"
+    with pytest.raises(UsageError, match="nowhere"):
+        shell.run_line_magic("sdp", "test nowhere")
+    with pytest.raises(BadUsage, match="this notebook is on profile 'local': %sdp connect other"):
+        shell.run_line_magic("sdp", "stop names --profile other")
+    assert wb.session  # it stays open
 
 
 def test_pytest_collects_the_tests_and_shows_the_difference(root):

@@ -228,11 +228,24 @@ def test_flinksql_refuses_wrong_arguments(shell, line, said):
         ("jobs", "cancel q --to d", "--to goes with"),
         ("sdp", "nonsense", "%sdp up"),
         ("sdp", "logs", "%sdp up"),
+        ("sdp", "test --updaet", "^%sdp test: No such option.*--update"),
+        ("sdp", "shadow", "^%sdp shadow: Missing argument 'JOB'.*%sdp shadow --help"),
+        ("sdp", "shadow j --records many", "'many' is not a valid integer"),
     ],
 )
 def test_line_magics_refuse_wrong_arguments(shell, magic, line, said):
     with pytest.raises(UsageError, match=said):
         shell.run_line_magic(magic, line)
+
+
+def test_a_command_about_committed_jobs_is_that_of_the_command_line(shell, tmp_path, capsys):
+    (tmp_path / "sdp.toml").write_text("")
+    shell.run_line_magic("sdp", "drift --help")
+    assert "Usage: %sdp drift [OPTIONS] [JOBS]..." in capsys.readouterr().out
+    shell.run_line_magic("sdp", "lint --list")
+    assert "SDP001" in capsys.readouterr().out
+    with pytest.raises(errors.RepositoryError, match="is not in a git repository"):
+        shell.run_line_magic("sdp", "test")
 
 
 def test_wrong_arguments_contact_nothing(shell):

@@ -56,6 +56,11 @@ def test_python_is_left_to_others(marked):
     assert part_at(marked.replace("|", "", 1), marked.index("|")) is None
 
 
+def test_commands_about_jobs_and_their_options_are_offered(shell):
+    assert {"test", "drift", "shadow", "rollback"} <= set(texts(shell, "%sdp |"))
+    assert texts(shell, "%sdp shadow j --ti|") == ["--timeout"]
+
+
 def test_magics_of_others_are_left_to_them(shell):
     assert texts(shell, "%timeit --|") is None
     assert texts(shell, "%%time |\npass") is None
