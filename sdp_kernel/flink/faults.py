@@ -48,9 +48,24 @@ _REFUSED = re.compile(
 _CHAINED = "Could not forward element to next operator"
 #: Outer causes that name what the inner one is about.
 _SPEAKING = ("Failed to deserialize", "Could not parse value", "Cannot access file system")
+#: Their messages say little without their names: a number, a class.
+_BARE = (
+    "ArithmeticException",
+    "NumberFormatException",
+    "ClassCastException",
+    "ClassNotFoundException",
+    "NoClassDefFoundError",
+)
 _BROKEN_RECORD = "Failed to deserialize"
 _HINTS: tuple[tuple[str, str], ...] = (
     (r"^ArithmeticException", "look at what is divided by: NULLIF(x, 0) gives NULL in place of 0"),
+    (
+        r"^(?:ClassNotFoundException|NoClassDefFoundError)",
+        (
+            "the cluster has not the jar with that class: put it into lib/ of JobManager and TaskManagers, "
+            "or name it with ADD JAR"
+        ),
+    ),
     (
         r"Object '.*' not found|Table .* not found",
         "SHOW TABLES lists what there is; %table TOPIC makes a CREATE TABLE",
@@ -146,10 +161,7 @@ def read(errors: Sequence[str], veil: Veil | None = None) -> Fault:
             place = Position(int(match.group(1)), int(match.group(2)))
     reason = _PLACE.sub("", _PREFIX.sub("", reason)).strip()
     reason = re.split(r"\nWas expecting", reason)[0].strip()
-    if not reason or (
-        exception.endswith(("ArithmeticException", "NumberFormatException", "ClassCastException"))
-        and not reason.startswith(_SPEAKING)
-    ):
+    if not reason or (exception.endswith(_BARE) and not reason.startswith(_SPEAKING)):
         reason = f"{exception.rsplit('.', 1)[-1]}: {reason}".rstrip(": ")
     if not reason:
         reason = next((e for e in errors if e and not e.startswith("<")), "the gateway gave no reason")

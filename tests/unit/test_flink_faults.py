@@ -74,6 +74,19 @@ def test_what_went_away_is_told_from_what_is_wrong(errors, what):
     assert faults.what_was_lost(errors) == what
 
 
+def test_a_class_that_the_cluster_has_not_is_named_as_such_with_what_to_do():
+    stack = """org.apache.flink.streaming.runtime.tasks.StreamTaskException: Cannot load user class: com.acme.Source
+ClassLoader info: URL ClassLoader:
+Class not resolvable through given classloader.
+\tat org.apache.flink.streaming.api.graph.StreamConfig.getStreamOperatorFactory(StreamConfig.java:414)
+Caused by: java.lang.ClassNotFoundException: com.acme.Source
+\tat java.base/java.net.URLClassLoader.findClass(Unknown Source)
+"""
+    fault = faults.read([stack])
+    assert fault.reason == "ClassNotFoundException: com.acme.Source"
+    assert "ADD JAR" in faults.hint(fault.reason, fault.stack)
+
+
 def test_a_fault_in_a_query_chained_to_its_source_is_not_taken_for_a_broken_record():
     stack = [
         (
