@@ -18,7 +18,15 @@ def untemplate(text: str) -> str:
     return text.replace("%%{", "%{")
 
 
+_OPENING, _BRACE = re.compile(r"(?<=[$%])\{"), r"\\u007b"
+
+
 def hcl_string(text: str) -> str:
-    """Quote ``text`` for HCL; no ``${`` or ``%{`` in it is ever evaluated."""
+    """Quote ``text`` for HCL; no ``${`` or ``%{`` in it is ever evaluated.
+
+    They are doubled; but python-hcl2 reads what is doubled only where a ``}`` follows.
+    """
     quoted = _ESCAPED.sub(lambda match: _SHORT.get(match.group()) or f"\\u{ord(match.group()):04x}", text)
-    return '"' + quoted.replace("${", "$${").replace("%{", "%%{") + '"'
+    closed, brace, rest = quoted.rpartition("}")
+    closed = closed.replace("${", "$${").replace("%{", "%%{")
+    return f'"{closed}{brace}{_OPENING.sub(_BRACE, rest)}"'

@@ -20,7 +20,7 @@ def watched(knows):
     session = SimpleNamespace(
         running=[query],
         handle="s",
-        jobmanager=SimpleNamespace(jobs=lambda: [SimpleNamespace(id="j", state="CANCELED")]),
+        jobmanager=SimpleNamespace(states=lambda: {"j": "CANCELED"}),
         gateway=SimpleNamespace(knows=knows),
     )
     Watch(session).look()

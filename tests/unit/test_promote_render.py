@@ -2,7 +2,7 @@ import re
 
 import hcl2
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sdp_kernel.errors import UsageError
@@ -86,6 +86,7 @@ def test_without_arguments_the_block_is_still_whole():
 
 
 @given(st.text(), st.text(), st.text())
+@example("%{", "${", "a%{b}${")
 def test_any_text_gives_a_module_that_parses_and_evaluates_nothing(argument, source, cluster):
     text = terraform({"a": argument, "b": "x"}, source=source, cluster=cluster)
     body = module(text)
