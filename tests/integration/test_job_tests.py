@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 from IPython.core.error import UsageError as BadUsage
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 
 import sdp_kernel
 from sdp_kernel.cli import main
 from sdp_kernel.errors import PromoteError, UsageError
+from sdp_kernel.notebook import display
 from sdp_kernel.notebook.magics import SdpMagics
 from tests.jobs_repository import add_job, lines, write
 from tests.repositories import git, make_team, settings
@@ -281,17 +281,18 @@ def pytest_in(root, *arguments):
     )  # fmt: skip
 
 
-def test_a_notebook_runs_the_command_with_its_own_workbench(root, wb, capsys):
+def test_a_notebook_runs_the_command_with_its_own_workbench(root, wb, capsys, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(display, "show", lambda markup, text: drawn.append((markup, text)))
     shell = InteractiveShell()
     magics = SdpMagics(shell)
     magics._workbench = wb
     shell.register_magics(magics)
     expected_of(root, "names", lambda rows: [{**rows[0], "name": "<b>"}, *rows[1:]])
-    with capture_output() as shown:
-        shell.run_line_magic("sdp", "test names big-orders")
-    (drawn,) = shown.outputs
-    assert "1 passed, 1 failed" in drawn.data["text/plain"]
-    assert "&lt;b&gt;" in drawn.data["text/html"]
+    shell.run_line_magic("sdp", "test names big-orders")
+    ((markup, text),) = drawn
+    assert "1 passed, 1 failed" in text
+    assert "&lt;b&gt;" in markup
     shell.run_line_magic("sdp", "test big-orders --json")
     assert json.loads(capsys.readouterr().out)["tests"][0]["outcome"] == "passed"
     with pytest.raises(UsageError, match="nowhere"):
