@@ -59,7 +59,10 @@ def run(workbench: Workbench, name: str, arguments: Sequence[str]) -> None:
 
     try:
         with commands()[name].make_context(
-            f"%sdp {name}", list(arguments), obj=Notebook(workbench, display.show)
+            f"%sdp {name}",
+            list(arguments),
+            obj=Notebook(workbench, display.show),
+            help_option_names=["-h", "--help"],  # a command keeps those that it was first called with
         ) as context:
             context.command.invoke(context)
     except click.exceptions.Exit:

@@ -82,7 +82,9 @@ def orders(count: int) -> list[dict[str, Any]]:
 
 
 def avro(registry: Registry, topic: str, schema: str, rows: list[dict[str, Any]], **conf: Any) -> list[bytes]:
-    write: Any = AvroSerializer(SchemaRegistryClient({"url": registry.url}), schema, conf=conf or None)
+    write: Any = AvroSerializer(
+        SchemaRegistryClient({"url": registry.url, "timeout": 20}), schema, conf=conf or None
+    )
     context = SerializationContext(topic, MessageField.VALUE)
     return [write(row, context) for row in rows]
 
@@ -193,7 +195,7 @@ def test_protobuf_with_references_and_every_kind_of_field(
 def test_protobuf_as_confluent_writes_it(cluster: Cluster, registry: Registry, topic: str) -> None:
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    client = SchemaRegistryClient({"url": registry.url})
+    client = SchemaRegistryClient({"url": registry.url, "timeout": 20})
     write: Any = ProtobufSerializer(Timestamp, client, {"use.deprecated.format": False})
     context = SerializationContext(topic, MessageField.VALUE)
     send(cluster, topic, *(write(Timestamp(seconds=i, nanos=7), context) for i in range(5)))

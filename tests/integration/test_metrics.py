@@ -1,5 +1,7 @@
 """Metrics as Prometheus gets them: every name in rules and dashboards exists, and says what %jobs says."""
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -37,9 +39,18 @@ def until(condition, *, seconds=90):
     return found
 
 
+def exported(port):
+    """An exporter's page; one that is asked while metrics come and go may hang up, and is asked again."""
+    for _ in range(5):
+        with contextlib.suppress(http.client.RemoteDisconnected):
+            return _OPENER.open(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+        time.sleep(1)
+    pytest.fail(f"the exporter at port {port} hung up five times")
+
+
 def scraped(*ports):
     """What exporters tell: (name, labels, value)."""
-    texts = [_OPENER.open(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode() for port in ports]
+    texts = [exported(port) for port in ports]
     return [
         (name, dict(_LABEL.findall(labels)), float(value))
         for text in texts

@@ -240,6 +240,8 @@ def test_line_magics_refuse_wrong_arguments(shell, magic, line, said):
 
 def test_a_command_about_committed_jobs_is_that_of_the_command_line(shell, tmp_path, capsys):
     (tmp_path / "sdp.toml").write_text("")
+    shell.run_line_magic("sdp", "drift -h")
+    assert "Usage: %sdp drift" in capsys.readouterr().out
     shell.run_line_magic("sdp", "drift --help")
     assert "Usage: %sdp drift [OPTIONS] [JOBS]..." in capsys.readouterr().out
     shell.run_line_magic("sdp", "lint --list")
