@@ -350,7 +350,7 @@ def test_a_jobmanager_that_does_not_run_is_told_with_the_operators_reason(tmp_pa
 
 
 def test_a_pod_without_a_jobmanager_is_told(tmp_path, api, namespace, monkeypatch):
-    monkeypatch.setattr("sdp_kernel.deploy.remote._FORWARD_S", 3.0)
+    monkeypatch.setattr("sdp_kernel.deploy.remote._FORWARD_S", 12.0)
     add_deployment(api, namespace, configuration={"rest.port": str(free_port())})
     add_pod(api, namespace)
     write_settings(tmp_path, api, namespace)
