@@ -40,9 +40,10 @@ _HINT_NAME = re.compile(r"[\w`]")
 _TEMPORAL = re.compile(r"\s+FOR\s+SYSTEM_TIME\b", re.IGNORECASE)
 _START, _STOP = "scan.startup.", "scan.bounded."
 _ENDLESS = "unbounded"
-# A consumer is closed once its last fetch is answered: at the end of a topic that takes half a second,
-# unless the broker is asked to answer sooner.
-_WAIT, _WAIT_MS = "properties.fetch.max.wait.ms", "20"
+_WAIT = "properties.fetch.max.wait.ms"
+#: For a source that ends: its consumer is closed once the last fetch is answered, which takes half a second
+#: at the end of a topic, unless the broker is asked to answer sooner.
+PROMPT = {_WAIT: "20"}
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ class _Hinter:
         ends = table.options.get(f"{_STOP}mode", _ENDLESS) != _ENDLESS
         stop = dict(reach.stop) or ({f"{_STOP}mode": "latest-offset"} if reach.batch and not ends else {})
         if stop.get(f"{_STOP}mode", _ENDLESS) != _ENDLESS and _WAIT not in table.options:
-            stop[_WAIT] = _WAIT_MS
+            stop |= PROMPT
         if table.connector == "upsert-kafka":
             self._check_upsert(table)
             return stop

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sdp_kernel.errors import UsageError
+from sdp_kernel.flink.hints import PROMPT
 from sdp_kernel.repository import retarget
 from sdp_kernel.repository.guard import check_apart
 from sdp_kernel.repository.testing import options as options_of
@@ -37,11 +38,9 @@ _PLACE = re.compile(
     r"|rolling-policy\..*)"
     r"|source\.monitor-interval|auto-compaction|compaction\..*|scan\.watermark\.emit\.strategy"
 )
-#: A consumer is closed once its last fetch is answered: a source that is read to its end would wait half a
-#: second for records that do not come. Nobody looks at the clients' metrics, and to register them is a part
-#: of what a small job costs.
+#: Nobody looks at the clients' metrics, and to register them is a part of what a small job costs.
 SHORT_LIVED = {
-    "properties.fetch.max.wait.ms": "20",
+    **PROMPT,
     "properties.metric.reporters": "",
     "properties.enable.metrics.push": "false",
     "properties.register.consumer.metrics": "false",
